@@ -1,0 +1,1 @@
+"""The edges: everything that touches Kafka, files, the clock or the terminal."""

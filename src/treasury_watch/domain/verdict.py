@@ -1,0 +1,103 @@
+"""The verdict (判定): what the machine answers to one instruction, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Verdict = Literal["pass", "warn", "intercept", "prohibit"]
+Action = Literal["record", "warn", "intercept", "prohibit"]
+Mode = Literal["draft", "shadow", "live", "retired"]
+HitMode = Literal["live", "shadow", "warming"]
+Level = Literal["grey", "red", "orange", "yellow", "blue"]
+
+SEVERITY: dict[str, int] = {"record": 0, "pass": 0, "warn": 1, "intercept": 2, "prohibit": 3}
+VERDICTS: tuple[Verdict, ...] = ("pass", "warn", "intercept", "prohibit")
+VERDICT_LABELS: dict[str, str] = {"pass": "放行", "warn": "预警", "intercept": "拦截", "prohibit": "禁止"}
+
+Reason = Literal[
+    "malformed_json", "schema", "future_event_time", "too_late", "conflicting_duplicate", "wrong_key", "too_large"
+]
+REASONS: tuple[Reason, ...] = (
+    "malformed_json",
+    "schema",
+    "future_event_time",
+    "too_late",
+    "conflicting_duplicate",
+    "wrong_key",
+    "too_large",
+)
+
+
+class Text(Struct, frozen=True):
+    """One sentence in both languages."""
+
+    zh: str
+    en: str
+
+
+class Excepted(Struct, frozen=True):
+    """The exception that withheld a hit: who answers for it, on what basis, until which local day (inclusive)."""
+
+    owner: str
+    basis: str
+    expires: str
+
+
+class Hit(Struct, frozen=True, omit_defaults=True):
+    """One rule that matched (命中). `evidence` holds the values the reason speaks of, rendered and masked."""
+
+    rule: str
+    revision: int
+    action: Action
+    mode: HitMode
+    level: Level
+    risk_point: str | None
+    reason: Text
+    evidence: dict[str, str]
+    missing: tuple[str, ...] = ()
+    excepted: Excepted | None = None
+
+
+class Decision(Struct, frozen=True):
+    """The verdict on one accepted instruction: a pure function of the instruction, the rule set and the history.
+
+    The field `decided_at` is not here: it is the one field that is not a function of the inputs, so the edge that
+    publishes a decision adds it. Source: contract, "Decision".
+    """
+
+    schema_version: int
+    decision_id: str
+    instruction_id: str
+    jurisdiction: str
+    budget_unit: str
+    amount: str
+    currency: str
+    event_time: Any  # datetime, as sent; typed loosely since msgspec would re-check it
+    verdict: Verdict
+    evidence_required: bool
+    late: bool
+    hits: tuple[Hit, ...]
+    ruleset: str
+    reference: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a message was not accepted: a reason code of the contract, and what exactly was found."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The same instruction delivered again: counted, never judged twice."""
+
+    instruction_id: str
+
+
+Outcome = Decision | Refusal | Duplicate

@@ -1,0 +1,1 @@
+"""Instructions in, verdicts out: synchronous, deterministic, without a clock and without IO."""
