@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -105,7 +105,7 @@ class Field:
     kind: Kind
     zh: str
     required: bool = False
-    values: Mapping[str, str] = MappingProxyType({})  # ENUM: value → Chinese label
+    values: Mapping[str, str] = field(default_factory=dict)  # ENUM: value → Chinese label
 
 
 def _enum(name: str, zh: str, labels: dict[str, str], *, required: bool = False) -> Field:
@@ -143,8 +143,8 @@ _BUSINESS_TYPES = {
 
 FIELDS: Mapping[str, Field] = MappingProxyType(
     {
-        field.name: field
-        for field in (
+        each.name: each
+        for each in (
             Field("schema_version", Kind.INTEGER, "版本", True),  # never missing: it has a default
             Field("instruction_id", Kind.TEXT, "支付指令号", True),
             Field("event_time", Kind.TIME, "提交时间", True),
