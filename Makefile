@@ -1,0 +1,26 @@
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap demo test test-all lint bench
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+bootstrap: # .venv from the hashed lock; nothing to do the second time
+	@scripts/bootstrap
+
+demo: bootstrap ## a simulated treasury day, judged live in the terminal
+	@.venv/bin/treasury-watch demo
+
+test: bootstrap ## the tests that this machine can run
+	.venv/bin/pytest
+
+test-all: bootstrap ## all tests: a skip is a failure; coverage of the core is checked
+	TREASURY_WATCH_TEST_ALL=1 .venv/bin/pytest --cov
+
+lint: bootstrap ## style, types and layers
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+bench: bootstrap ## speed, latency and memory on this machine
+	.venv/bin/python -m benchmarks
