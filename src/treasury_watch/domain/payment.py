@@ -20,15 +20,15 @@ PayeeKind = Literal["organisation", "person", "budget_unit", "fiscal"]
 PaymentMode = Literal["direct", "authorised"]
 Settlement = Literal["transfer", "cash", "cash_cheque", "cheque", "official_card", "other"]
 BusinessType = Literal["normal", "official_card", "salary", "batch", "collection", "tax", "correction", "other"]
-AttributeValue = str | bool | int | float
 Required = Annotated[str, Meta(min_length=1)]
 Year = Annotated[int, Meta(ge=1, le=9999)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+AttributeValue = str | bool | Int64 | float
 
 HOME_CURRENCY = "CNY"
 
 
-class Instruction(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Instruction(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """One payment instruction, as published on `treasury.payments`; `None` means missing.
 
     `amount` is the decimal text of the message (two places, |amount| < 10^16, in `currency`); `event_time` is aware and
