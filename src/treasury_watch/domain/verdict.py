@@ -31,14 +31,14 @@ REASONS: tuple[Reason, ...] = (
 )
 
 
-class Text(Struct, frozen=True):
+class Text(Struct, frozen=True, gc=False):
     """One sentence in both languages."""
 
     zh: str
     en: str
 
 
-class Excepted(Struct, frozen=True):
+class Excepted(Struct, frozen=True, gc=False):
     """The exception that withheld a hit: who answers for it, on what basis, until which local day (inclusive)."""
 
     owner: str
@@ -46,7 +46,7 @@ class Excepted(Struct, frozen=True):
     expires: str
 
 
-class Hit(Struct, frozen=True, omit_defaults=True):
+class Hit(Struct, frozen=True, gc=False, omit_defaults=True):
     """One rule that matched (命中). `evidence` holds the values the reason speaks of, rendered and masked."""
 
     rule: str
@@ -61,7 +61,7 @@ class Hit(Struct, frozen=True, omit_defaults=True):
     excepted: Excepted | None = None
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """The verdict on one accepted instruction: a pure function of the instruction, the rule set and the history.
 
     The field `decided_at` is not here: it is the one field that is not a function of the inputs, so the edge that

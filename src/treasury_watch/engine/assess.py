@@ -1,0 +1,136 @@
+"""Assessment (判定): batches of instructions in, one outcome each out.
+
+`assess` judges in order, each instruction against the state plus the effects of all before it; `absorb` keeps those effects once the
+decisions are published, `discard` drops them. Any split of the same instructions into batches gives the same outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+
+from treasury_watch import __version__
+from treasury_watch.domain.calendar import LocalDay
+from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, fen_of, microseconds, moment_of
+from treasury_watch.domain.verdict import SEVERITY, VERDICTS, Decision, Duplicate, Hit, Outcome, Refusal, Verdict
+from treasury_watch.engine.conditions import Judged
+from treasury_watch.engine.program import Program
+from treasury_watch.engine.reasons import hit
+from treasury_watch.engine.state import State
+from treasury_watch.engine.state import Scope as Scope
+
+_canonical = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the rules that fired come to."""
+
+    verdict: Verdict
+    evidence_required: bool
+    hits: tuple[Hit, ...]
+
+    @property
+    def executed(self) -> bool:
+        return self.verdict in ("pass", "warn")
+
+
+class Engine:
+    """Judges the instructions of one partition. Holds its state; knows no clock and does no IO."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.state = State(list(program.series.values()), program.max_lateness_us)
+
+    def assess(self, batch: Sequence[Instruction]) -> list[Outcome]:
+        """One outcome for each instruction, in order. Instructions are valid as `wire` makes them; any order of event times will do.
+
+        Refuses `too_late` what is older than the newest accepted of its partition-key value by more than `max_lateness`, and
+        `conflicting_duplicate` what carries a known id with other content.
+        """
+        return [self._judge(instruction) for instruction in batch]
+
+    def absorb(self) -> None:
+        """Keeps the effects of everything assessed since the last `absorb` or `discard`."""
+        self.state.absorb()
+
+    def discard(self) -> None:
+        """Drops the effects of everything assessed since the last `absorb` or `discard`."""
+        self.state.discard()
+
+    def dump(self) -> bytes:
+        """The absorbed state as bytes, equal for equal histories."""
+        return self.state.dump()
+
+    @classmethod
+    def load(cls, program: Program, data: bytes) -> Engine:
+        """An engine with the state of a `dump`. Raises StateError on bytes of another version or of other windows."""
+        engine = cls(program)
+        engine.state.load(data)
+        return engine
+
+    def _judge(self, instruction: Instruction) -> Outcome:
+        program, state = self.program, self.state
+        us = microseconds(instruction.event_time)
+        scope = state.scope(program.partition_key(instruction) or "")
+        watermark = scope.watermark
+        if us < watermark - program.max_lateness_us:
+            newest = moment_of(watermark).isoformat(timespec="seconds")
+            return Refusal("too_late", f"event_time {instruction.event_time.isoformat()} is too far behind {newest}")
+        fingerprint = blake2b(_canonical(instruction), digest_size=16).digest()
+        instruction_id = instruction.instruction_id
+        seen = scope.ids.get(instruction_id)
+        if seen is not None and int.from_bytes(seen[16:], "big", signed=True) >= watermark - program.max_lateness_us:
+            if seen[:16] == fingerprint:
+                return Duplicate(instruction_id)
+            return Refusal("conflicting_duplicate", "an instruction with this instruction_id and other content was accepted before")
+        state.new_ids.append((scope, instruction_id, seen))
+        if seen is not None:
+            del scope.ids[instruction_id]  # so that the ids stay in order of arrival
+        scope.ids[instruction_id] = fingerprint + us.to_bytes(8, "big", signed=True)
+        if us > watermark:
+            scope.watermark = us
+        day = program.days.of(us)
+        amount = program.amount(instruction, fen_of(instruction.amount), day.ordinal)
+        settled = program.judge(day)(instruction, us, amount, day, scope, self._settle, state.log.append)
+        return Decision(
+            1,
+            f"{fingerprint.hex()}-{program.ruleset.hash[7:23]}",
+            instruction_id,
+            instruction.jurisdiction,
+            instruction.budget_unit,
+            instruction.amount,
+            instruction.currency or HOME_CURRENCY,
+            instruction.event_time,
+            "pass" if settled is None else settled.verdict,
+            False if settled is None else settled.evidence_required,
+            us < watermark,
+            () if settled is None else settled.hits,
+            program.ruleset.hash,
+            program.ruleset.reference,
+            __version__,
+        )
+
+    def _settle(
+        self,
+        fired: tuple[tuple[int, bool], ...],
+        instruction: Instruction,
+        us: int,
+        amount: int | None,
+        day: LocalDay,
+        scope: Scope,
+    ) -> Settled:
+        """The hits of the rules that fired, and the verdict that the live ones among them come to."""
+        judged = Judged(self.program, instruction, us, amount, day, scope)
+        hits, severity, evidence_required = [], 0, False
+        for index, certain in fired:
+            rule = self.program.rules[index]
+            found = hit(rule, judged, certain)
+            hits.append(found)
+            if found.mode == "live" and found.excepted is None:
+                severity = max(severity, SEVERITY[found.action])
+                evidence_required = evidence_required or rule.evidence_required
+        return Settled(VERDICTS[severity], evidence_required, tuple(hits))

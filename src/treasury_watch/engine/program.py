@@ -1,0 +1,161 @@
+"""The program (规则程序): a rule set made ready to run, shared by the engines of all partitions."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+from treasury_watch.domain.calendar import Days, LocalDay
+from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, Kind, account_form, name_form
+from treasury_watch.engine import values, windows
+from treasury_watch.engine.state import ANCIENT
+from treasury_watch.rules.compiler import Compiler, boundaries, runtime_value
+from treasury_watch.rules.plan import plan, running
+from treasury_watch.rules.schema import RuleSet, Table
+
+DEFAULT_MAX_LATENESS = timedelta(days=31)
+_MISSING = object()
+_SHORT = 64  # characters
+_REMEMBERED = 16_384  # texts a pattern
+
+Judge = Callable[..., Any]
+Column = Callable[[tuple[Any, ...], int], Any]
+
+
+class Program:
+    """A compiled rule set. Nothing in it changes a verdict once it is made: what it remembers are its own functions and days."""
+
+    def __init__(self, ruleset: RuleSet, max_lateness: timedelta = DEFAULT_MAX_LATENESS) -> None:
+        """Raises ValueError if `max_lateness` is negative or the rule set's zone is unknown."""
+        if max_lateness < timedelta(0):
+            raise ValueError("max_lateness is negative")
+        self.ruleset = ruleset
+        self.max_lateness_us = max_lateness // timedelta(microseconds=1)
+        self.days = Days(ruleset.timezone)
+        self.rules = running(ruleset)
+        self.series = plan(ruleset)
+        self._boundaries = boundaries(ruleset)
+        self._by_span: dict[int, Judge] = {}
+        self._bound: dict[Any, Any] = {}
+        self._rates = self.column("exchange_rates", "rate") if "exchange_rates" in ruleset.tables else None
+
+    def judge(self, day: LocalDay) -> Judge:
+        """The function that judges instructions of a local day: see `rules.compiler`."""
+        span = bisect_right(self._boundaries, day.ordinal)
+        found = self._by_span.get(span)
+        if found is None:
+            found = self._by_span[span] = self._compile(day.ordinal)
+        return found
+
+    def source(self, ordinal: int) -> str:
+        """The generated source for a local day, for people who want to see what runs."""
+        return self._compiler(ordinal).source()
+
+    def partition_key(self, instruction: Instruction) -> str | None:
+        """The partition-key value of an instruction, as it stands in the message; `None` if it has none."""
+        name = self.ruleset.partition_by
+        if name.startswith("attributes."):
+            value: Any = (instruction.attributes or {}).get(name.removeprefix("attributes."))
+        else:
+            value = getattr(instruction, name)
+        return value if value is None or isinstance(value, str) else str(value)
+
+    def amount(self, instruction: Instruction, fen: int, ordinal: int) -> int | None:
+        """The amount in fen of CNY as rules see it: missing in a currency without a rate on that local day."""
+        currency = instruction.currency
+        if currency is None or currency == HOME_CURRENCY:
+            return fen
+        rate = None if self._rates is None else self._rates((currency,), ordinal)
+        return None if rate is None else values.in_home_currency(fen, rate)
+
+    def column(self, table: str, column: str) -> Column:
+        """The look-up `(key cells, local day) → value or None` of one column of a table, in run-time values."""
+        found = self.ruleset.tables[table]
+        return self._bind("column", (found, column, column_kind(found, column)))
+
+    def _compiler(self, ordinal: int) -> Compiler:
+        return Compiler(self.ruleset, self.series, ordinal, self._bind)
+
+    def _compile(self, ordinal: int) -> Judge:
+        compiler = self._compiler(ordinal)
+        source = compiler.source()
+        namespace: dict[str, Any] = {**_NAMES, **compiler.constants}
+        exec(compile(source, f"<rules from {date.fromordinal(ordinal)}>", "exec"), namespace)  # noqa: S102
+        judge: Judge = namespace["judge"]
+        return judge
+
+    def _bind(self, form: str, argument: Any) -> Any:
+        key = (form, argument if form == "pattern" else (argument[0].name, argument[1]))
+        if key not in self._bound:
+            self._bound[key] = pattern(argument) if form == "pattern" else _column(*argument)
+        return self._bound[key]
+
+
+def pattern(text: str) -> Callable[[str], bool]:
+    """A test for a linear-time regular expression, found anywhere in a text. Raises re2.error on one that RE2 does not take.
+
+    Answers for short texts are remembered: names and purposes come again and again.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    search = re2.compile(text.encode(), options).search  # on bytes: spares counting characters
+
+    def found(value: str) -> bool:
+        return search(value.encode()) is not None
+
+    remembered = lru_cache(_REMEMBERED)(found)
+    return lambda value: remembered(value) if len(value) <= _SHORT else found(value)
+
+
+def column_kind(table: Table, column: str) -> Kind:
+    """The kind of a column's values."""
+    known = {each.value: each for each in Kind}
+    return known.get(table.types[column], Kind.INTEGER)
+
+
+def _column(table: Table, column: str, kind: Kind) -> Column:
+    kinds = [column_kind(table, name) for name in table.key]
+    rows: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
+    for key, dated in table.rows.items():
+        cells = tuple(_key_cell(cell, each) for cell, each in zip(key, kinds, strict=True))
+        rows[cells] = [
+            (0 if since is None else since.toordinal(), runtime_value(row[column], kind))
+            for since, row in dated
+            if column in row
+        ]
+
+    def find(key: tuple[Any, ...], ordinal: int) -> Any:
+        found = None
+        for since, value in rows.get(key, ()):
+            if since > ordinal:
+                break
+            found = value
+        return found
+
+    return find
+
+
+def _key_cell(cell: Any, kind: Kind) -> Any:
+    """A key cell as the field that is looked up with it has it: integers need not be read as such by the table's reader."""
+    return int(cell) if kind is Kind.INTEGER and isinstance(cell, str) else runtime_value(cell, kind)
+
+
+_NAMES: dict[str, Any] = {
+    "U": _MISSING,
+    "BEFORE_ALL": ANCIENT,
+    "account_form": account_form,
+    "name_form": name_form,
+    **{name: getattr(windows, name) for name in (
+        "cut_values", "cut_times", "total", "least", "greatest", "mean", "add_entry", "add_time",
+    )},
+    **{name: getattr(values, name) for name in (
+        "bounded", "any_word", "add_exact", "sub_exact", "mul_exact", "div_exact",
+        "attribute_number", "attribute_money", "attribute_text", "attribute_boolean", "attribute_any",
+        "sum_of", "min_of", "max_of", "avg_of", "distinct_of",
+    )},
+}  # fmt: skip

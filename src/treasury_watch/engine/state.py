@@ -1,0 +1,228 @@
+"""State (状态): what is remembered of one partition's instructions, kept apart for each value of the partition key.
+
+A scope is one such value. It remembers the ids it has seen, with the fingerprint of their content, and the entries of every series.
+What is forgotten is only what no acceptable instruction can ask for any more; when it is forgotten has no effect on any verdict.
+
+Encoding: MessagePack of `[version, series names, {scope: [watermark, ids, series]}]`, with what has expired left out and everything in
+order, so that equal states have equal bytes.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+
+from treasury_watch.engine.symbols import Symbols
+from treasury_watch.engine.values import simplest
+from treasury_watch.engine.windows import BLOCK, Blocks, packed_since, remove_entry, trim
+from treasury_watch.rules.plan import Series
+
+VERSION = 1
+ANCIENT = -(2**63)  # before every event time
+_FINGERPRINT = 16  # bytes
+
+Log = list[tuple["Scope", int, str | bytes, int]]
+
+
+class Scope:
+    """The memory of one partition-key value. `watermark` is the newest event time accepted (microseconds)."""
+
+    __slots__ = ("ids", "series", "symbols", "watermark")
+
+    def __init__(self, series: int) -> None:
+        self.watermark = ANCIENT
+        self.ids: dict[str, bytes] = {}  # id → fingerprint of the content, then event time (8 bytes, big-endian)
+        self.series: list[dict[str | bytes, array[int] | Blocks]] = [{} for _ in range(series)]
+        self.symbols = Symbols()
+
+
+class StateError(ValueError):
+    """Bytes that are no state of this version and these windows."""
+
+
+class State:
+    """All scopes of one partition, with the effects that are not absorbed yet kept on a log so that they can be undone."""
+
+    def __init__(self, series: list[Series], max_lateness_us: int) -> None:
+        self._series = series
+        self._max_lateness_us = max_lateness_us
+        self._reaches = [each.reach_us + max_lateness_us for each in series]
+        self.scopes: dict[str, Scope] = {}
+        self.log: Log = []  # series additions, oldest first
+        self.new_ids: list[tuple[Scope, str, bytes | None]] = []  # ids noted, with what they replaced
+        self.touched: dict[str, tuple[Scope, int]] = {}  # scopes judged in, with the watermark they had before
+        self._sweep: Iterator[tuple[Scope, int, str | bytes]] = iter(())
+
+    def scope(self, key: str) -> Scope:
+        """The scope of a partition-key value, noted as touched."""
+        touched = self.touched.get(key)
+        if touched is not None:
+            return touched[0]
+        scope = self.scopes.get(key)
+        if scope is None:
+            scope = self.scopes[key] = Scope(len(self._series))
+        self.touched[key] = (scope, scope.watermark)
+        return scope
+
+    def absorb(self) -> None:
+        """Keeps what the log says, and forgets some of what has expired: work in proportion to what was added."""
+        for scope, index, key, _ in self.log:
+            self._trim(scope, index, key)
+        for scope, _ in self.touched.values():
+            self._forget_ids(scope)
+        self._forget_some(2 * len(self.log))
+        self.log.clear()
+        self.new_ids.clear()
+        self.touched.clear()
+
+    def discard(self) -> None:
+        """Undoes what the log says, newest first."""
+        for scope, index, key, us in reversed(self.log):
+            value = remove_entry(scope.series[index], key, us, self._series[index].keeps)
+            if self._series[index].symbolic:
+                scope.symbols.release(value)
+        for scope, instruction_id, replaced in reversed(self.new_ids):
+            del scope.ids[instruction_id]
+            if replaced is not None:
+                scope.ids[instruction_id] = replaced
+        for key, (scope, watermark) in self.touched.items():
+            scope.watermark = watermark
+            if watermark == ANCIENT:
+                del self.scopes[key]
+        self.log.clear()
+        self.new_ids.clear()
+        self.touched.clear()
+
+    # --- forgetting ---
+
+    def _trim(self, scope: Scope, index: int, key: str | bytes) -> None:
+        series = self._series[index]
+        gone = trim(scope.series[index], key, scope.watermark - self._reaches[index], series.keeps)
+        if series.symbolic:
+            for symbol in gone:
+                scope.symbols.release(symbol)
+
+    def _forget_ids(self, scope: Scope) -> None:
+        before = scope.watermark - self._max_lateness_us
+        expired = []
+        for instruction_id, seen in scope.ids.items():  # in order of arrival: nearly that of event time
+            if int.from_bytes(seen[_FINGERPRINT:], "big", signed=True) >= before:
+                break
+            expired.append(instruction_id)
+        for instruction_id in expired:
+            del scope.ids[instruction_id]
+
+    def _forget_some(self, keys: int) -> None:
+        """Looks at that many keys more, going round all of them, so that keys which are never used again are forgotten too."""
+        for _ in range(keys):
+            found = next(self._sweep, None)
+            if found is None:
+                self._sweep = self._everything()
+                return
+            self._trim(*found)
+
+    def _everything(self) -> Iterator[tuple[Scope, int, str | bytes]]:
+        for scope in list(self.scopes.values()):
+            for index in range(len(self._series)):
+                for key in list(scope.series[index]):
+                    yield scope, index, key
+
+    # --- counting and encoding ---
+
+    def entries(self) -> dict[str, int]:
+        """How many scopes, ids, keys and entries are held, expired ones that are not forgotten yet included."""
+        scopes = list(self.scopes.values())
+        return {
+            "scopes": len(scopes),
+            "ids": sum(len(scope.ids) for scope in scopes),
+            "keys": sum(len(series) for scope in scopes for series in scope.series),
+            "entries": sum(
+                len(entries) // 2 if isinstance(entries, array) and series.keeps else len(entries)
+                for scope in scopes
+                for series, keyed in zip(self._series, scope.series, strict=True)
+                for entries in keyed.values()
+            ),
+        }
+
+    def dump(self) -> bytes:
+        """The state as bytes: equal for equal states, whatever the order and the batches in which they came about."""
+        if self.log or self.touched:
+            raise StateError("there are effects that are neither absorbed nor discarded")
+        scopes = {key: self._dump_scope(scope) for key, scope in sorted(self.scopes.items())}
+        return msgspec.msgpack.encode([VERSION, [each.name for each in self._series], scopes])
+
+    def _dump_scope(self, scope: Scope) -> list[Any]:
+        alive = scope.watermark - self._max_lateness_us
+        ids = sorted(
+            (instruction_id, seen)
+            for instruction_id, seen in scope.ids.items()
+            if int.from_bytes(seen[_FINGERPRINT:], "big", signed=True) >= alive
+        )
+        return [scope.watermark, ids, [self._dump_series(scope, index) for index in range(len(self._series))]]
+
+    def _dump_series(self, scope: Scope, index: int) -> list[Any]:
+        series = self._series[index]
+        since = scope.watermark - self._reaches[index]
+        rows = []
+        for key, entries in scope.series[index].items():
+            packed = packed_since(entries, since, series.keeps)
+            if not packed:
+                continue
+            if series.symbolic:
+                n = len(packed) // 2
+                rows.append([key, _little(packed[:n]), [_plain(value) for value in scope.symbols.of(packed[n:])]])
+            else:
+                rows.append([key, _little(packed)])
+        return sorted(rows, key=lambda row: (isinstance(row[0], bytes), row[0]))
+
+    def load(self, data: bytes) -> None:
+        """Takes the place of this state. Raises StateError on bytes of another version or of other windows."""
+        try:
+            version, names, scopes = msgspec.msgpack.decode(data)
+        except (msgspec.DecodeError, ValueError, TypeError) as error:
+            raise StateError(f"not a state: {error}") from None
+        if version != VERSION:
+            raise StateError(f"state of version {version}; this engine reads version {VERSION}")
+        if names != [each.name for each in self._series]:
+            raise StateError("state of a rule set with other windows")
+        self.scopes = {key: self._load_scope(*row) for key, row in scopes.items()}
+
+    def _load_scope(self, watermark: int, ids: list[tuple[str, bytes]], series: list[list[Any]]) -> Scope:
+        scope = Scope(len(self._series))
+        scope.watermark = watermark
+        scope.ids = dict(sorted(ids, key=lambda row: row[1][_FINGERPRINT:]))
+        for index, rows in enumerate(series):
+            keeps, symbolic = self._series[index].keeps, self._series[index].symbolic
+            for key, times, *values in rows:
+                packed = array("q")
+                packed.frombytes(times)
+                if sys.byteorder == "big":
+                    packed.byteswap()
+                if symbolic:
+                    packed += array("q", [scope.symbols.take(_exact(value)) for value in values[0]])
+                n = len(packed) // 2 if keeps else len(packed)
+                scope.series[index][key] = packed if n <= BLOCK else Blocks(packed, keeps)
+        return scope
+
+
+def _little(packed: array[int]) -> bytes:
+    if sys.byteorder == "big":
+        packed = packed[:]
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def _plain(value: Any) -> Any:
+    """A symbol's value in MessagePack: numbers, which may be wider than its 64 bits, as pairs of texts."""
+    if isinstance(value, (int, Fraction)) and not isinstance(value, bool):
+        return [str(value.numerator), str(value.denominator)]
+    return value
+
+
+def _exact(value: Any) -> Any:
+    return simplest(Fraction(int(value[0]), int(value[1]))) if isinstance(value, list) else value

@@ -1,0 +1,520 @@
+"""The compiler: a rule set as one Python function per span of days, in two-valued logic.
+
+Kleene's three values are ordered false < missing < true; `all` is the least, `any` the greatest, `not` turns the order round. So "is
+the condition true?" and "is it at least missing?" are each an ordinary two-valued formula over the leaves, where a missing operand counts
+as false in the one and as true in the other (turned round under `not`). The generated function asks the first question of every rule, and
+the second only of rules whose `on_missing` is not `pass`: no third value exists at run time (ADR 0002).
+
+Anything dated (a rule's effect, a parameter's value) is resolved when the function is made, which is once for each span of days in
+which nothing dated changes. Features, keys and cuts are computed when first asked for and shared by all rules.
+
+Money is in fen at run time. The names that generated code uses are given to it by the engine (`engine.program`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from treasury_watch.domain.payment import Kind, account_form, field_of, name_form
+from treasury_watch.rules.plan import Series, SeriesKey, always_present, running, series_key
+from treasury_watch.rules.schema import (
+    Aggregate,
+    All,
+    Any_,
+    Arithmetic,
+    Condition,
+    Feature,
+    FeatureRef,
+    FieldRef,
+    Leaf,
+    Lookup,
+    None_,
+    Not,
+    Param,
+    Rule,
+    RuleSet,
+    Scalar,
+    WordList,
+)
+
+FOREVER = date.max.toordinal() + 1
+_COLUMN_KINDS = {
+    "text": Kind.TEXT,
+    "account": Kind.ACCOUNT,
+    "name": Kind.NAME,
+    "money": Kind.MONEY,
+    "integer": Kind.INTEGER,
+    "number": Kind.INTEGER,
+    "date": Kind.DATE,
+    "boolean": Kind.BOOLEAN,
+}
+_COMPARISONS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_TEXT_KINDS = (Kind.TEXT, Kind.NAME, Kind.ACCOUNT, Kind.ENUM)
+_EXACT = {"sum": "total", "min": "least", "max": "greatest", "avg": "mean", "distinct": "distinct_of"}  # of 64-bit values
+_PERIOD_START = {"day": "day.day_us", "week": "day.week_us", "month": "day.month_us", "quarter": "day.quarter_us"}
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A piece of generated code, whether its value may be `None` (missing), and what kind of value it is."""
+
+    code: str
+    may_miss: bool
+    kind: Kind
+
+
+def runtime_value(value: Scalar, kind: Kind) -> Any:
+    """A value of a rule file or a table as generated code compares it with a value of that kind: exact, in fen, in normal form."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, date):
+        return value.toordinal()
+    if isinstance(value, (int, Decimal)):
+        exact = Fraction(value) * (100 if kind is Kind.MONEY else 1)
+        return exact.numerator if exact.denominator == 1 else exact
+    if kind is Kind.ACCOUNT:
+        return account_form(value)
+    if kind is Kind.NAME:
+        return name_form(value)
+    if kind in (Kind.DATE, Kind.TIME):
+        return date.fromisoformat(value).toordinal()
+    return value
+
+
+def param_on(param: Param, segment: str | None, ordinal: int) -> Scalar | None:
+    """A parameter's value for a segment on a local day; `None` before its first date."""
+    dated = param.segments.get(segment)
+    if dated is None:
+        dated = param.segments.get(None, ())
+    found = None
+    for each in dated:
+        if each.since is None or each.since.toordinal() <= ordinal:
+            found = each.value
+    return found
+
+
+def boundaries(ruleset: RuleSet) -> tuple[int, ...]:
+    """The local days (ordinals, ascending) from which on something dated in the running rules is different."""
+    days = set()
+    for rule in running(ruleset):
+        for edge in (rule.effective_from, rule.effective_until):
+            if edge is not None:
+                days.add(edge.toordinal())
+        for param in rule.params.values():
+            for dated in param.segments.values():
+                days.update(each.since.toordinal() for each in dated if each.since is not None)
+    return tuple(sorted(days))
+
+
+def in_effect(rule: Rule, ordinal: int) -> bool:
+    """Whether a rule is in effect on a local day."""
+    starts = rule.effective_from is None or rule.effective_from.toordinal() <= ordinal
+    return starts and (rule.effective_until is None or ordinal < rule.effective_until.toordinal())
+
+
+class Compiler:
+    """Generates the source of `judge` for one span of days, and the constants that it refers to by name.
+
+    `judge(p, t, amount, day, scope, settle, log)` takes an instruction, its event time (microseconds), its amount in CNY (fen, or None),
+    its local day and the scope of its partition-key value. It calls `settle(fired, …)` if a rule fired, adds the instruction to the
+    series that it belongs to, appends each addition to `log`, and returns what `settle` returned, or None.
+    """
+
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        series: Mapping[SeriesKey, Series],
+        ordinal: int,
+        bind: Callable[[str, Any], Any],
+    ) -> None:
+        """`bind(form, argument)` gives the run-time object of a pattern, a list or a table column; it is asked once for each."""
+        self._ruleset = ruleset
+        self._series = series
+        self._ordinal = ordinal
+        self._bind = bind
+        self.constants: dict[str, Any] = {}
+        self._bound: dict[Any, str] = {}
+        self._lazy: dict[Any, tuple[str, str]] = {}
+        self._prelude: dict[str, str] = {}
+        self._temporaries = 0
+
+    def source(self) -> str:
+        """The source text of the function."""
+        body: list[str] = []
+        for index, rule in enumerate(running(self._ruleset)):
+            if not in_effect(rule, self._ordinal):
+                continue
+            body += [f"if {self._truth(rule.when, True)}:  # {rule.id}", f"    fired += (({index}, True),)"]
+            if rule.on_missing != "pass":
+                body += [f"elif {self._truth(rule.when, False)}:", f"    fired += (({index}, False),)"]
+        body += [
+            "outcome = settle(fired, p, t, amount, day, scope) if fired else None",
+            "executed = outcome is None or outcome.executed",
+        ]
+        for series in self._series.values():
+            body += self._addition(series)
+        body.append("return outcome")
+        head = [f"{name} = {code}" for name, code in self._prelude.items()]
+        if self._lazy:
+            head.append(" = ".join(name for name, _ in self._lazy.values()) + " = U")
+        lines = ["fired = ()", "series = scope.series", *head, *body]
+        return "def judge(p, t, amount, day, scope, settle, log):\n" + "\n".join("    " + line for line in lines) + "\n"
+
+    # --- conditions ---
+
+    def _truth(self, condition: Condition, strict: bool) -> str:
+        """Code that asks whether the condition is true (`strict`) or at least missing (not strict)."""
+        match condition:
+            case All(items):
+                return self._joined(" and ", (self._truth(item, strict) for item in items))
+            case Any_(items):
+                return self._joined(" or ", (self._truth(item, strict) for item in items))
+            case None_(items):
+                return "not " + self._joined(" or ", (self._truth(item, not strict) for item in items))
+            case Not(item):
+                return f"not {self._truth(item, not strict)}"
+            case Leaf():
+                return self._leaf(condition, strict)
+        raise AssertionError(condition)
+
+    @staticmethod
+    def _joined(operator: str, parts: Iterable[str]) -> str:
+        return "(" + operator.join(parts) + ")"
+
+    def _leaf(self, leaf: Leaf, strict: bool) -> str:
+        if leaf.operator == "is_missing":
+            return f"({self._operand(leaf.subject, None).code} {'is' if leaf.operand else 'is not'} None)"
+        simpler = spelled_out(leaf)
+        if simpler is not leaf:
+            return self._truth(simpler, strict)
+        subject = self._operand(leaf.subject, leaf.operand)
+        guards: list[str] = []
+        x = self._guarded(subject, strict, guards)
+        test = self._test(leaf, x, subject.kind, strict, guards)
+        return self._joined(" and " if strict else " or ", [*guards, test])
+
+    def _guarded(self, value: Expression, strict: bool, guards: list[str]) -> str:
+        """A name or code for a value that the tests after `guards` may take as present."""
+        if not value.may_miss:
+            return value.code
+        self._temporaries += 1
+        name = f"x{self._temporaries}"
+        guards.append(f"({name} := {value.code}) {'is not' if strict else 'is'} None")
+        return name
+
+    def _test(self, leaf: Leaf, x: str, kind: Kind, strict: bool, guards: list[str]) -> str:
+        operand = leaf.operand
+        match leaf.operator:
+            case "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "same_as":
+                y = self._guarded(self._operand(operand, kind), strict, guards)
+                return f"{x} {_COMPARISONS.get(leaf.operator, '==')} {y}"
+            case "between":
+                low, high = (self._operand(each, kind).code for each in operand)
+                return f"{low} <= {x} <= {high}"
+            case "in" | "not_in":
+                choices = "".join(f"{self._operand(each, kind).code}, " for each in operand)
+                return f"{x} {'in' if leaf.operator == 'in' else 'not in'} ({choices})"
+            case "in_list":
+                entries = self._constant(("list", operand.name, kind), lambda: self._list(operand, kind))
+                return f"{entries}.get({x}, 0) >= day.ordinal"
+            case "contains_any":
+                if isinstance(operand, WordList):
+                    words = self._constant(("list", operand.name, kind), lambda: self._list(operand, kind))
+                    alive = f"(w for w, until in {words}.items() if until >= day.ordinal)"
+                    excepted = tuple(runtime_value(word, kind) for word in operand.excepted)
+                else:
+                    alive, excepted = self._literal(tuple(runtime_value(word, kind) for word in operand)), ()
+                return f"any_word({x}, {alive}, {self._literal(excepted)})"
+            case "contains":
+                return f"{self._guarded(self._operand(operand, kind), strict, guards)} in {x}"
+            case "starts_with" | "ends_with":
+                method = leaf.operator.replace("_", "")
+                return f"{x}.{method}({self._guarded(self._operand(operand, kind), strict, guards)})"
+            case "matches":
+                found = self._constant(("pattern", operand), lambda: self._bind("pattern", operand))
+                return f"{found}({x})"
+            case "multiple_of":
+                y = self._guarded(self._operand(operand, kind), strict, guards)
+                return f"{x} % {y} == 0"
+            case "length":
+                ((operator, bound),) = operand
+                y = self._guarded(self._operand(bound, Kind.INTEGER), strict, guards)
+                return f"len({x}) {_COMPARISONS[operator]} {y}"
+        raise AssertionError(leaf.operator)
+
+    def _list(self, words: WordList, kind: Kind) -> dict[Any, int]:
+        entries = self._ruleset.lists[words.name].entries
+        return {
+            runtime_value(entry, kind): FOREVER if expires is None else expires.toordinal()
+            for entry, expires in entries.items()
+        }
+
+    # --- values ---
+
+    def _operand(self, operand: Any, context: Any) -> Expression:
+        """Code of an operand. `context` is the kind it will be compared with or, for a subject, the other side, which decides the type of
+        an attribute."""
+        match operand:
+            case FieldRef(name):
+                return self._field(name, context)
+            case FeatureRef():
+                return self._feature(operand.feature)
+            case Lookup():
+                return self._lookup(operand)
+            case Param():
+                return self._param(operand, context if isinstance(context, Kind) else Kind.INTEGER)
+            case _:
+                kind = context if isinstance(context, Kind) else Kind.INTEGER
+                return Expression(self._literal(runtime_value(operand, kind)), False, kind)
+
+    def _literal(self, value: Any) -> str:
+        if isinstance(value, Fraction):
+            return self._constant(("fraction", value), lambda: value)
+        return repr(value)
+
+    def _constant(self, key: Any, make: Callable[[], Any]) -> str:
+        if key not in self._bound:
+            self._bound[key] = name = f"K{len(self._bound)}"
+            self.constants[name] = make()
+        return self._bound[key]
+
+    def _param(self, param: Param, kind: Kind) -> Expression:
+        values = {
+            segment: None if found is None else runtime_value(found, kind)
+            for segment in param.segments
+            for found in (param_on(param, segment, self._ordinal),)
+        }
+        default = values.get(None)
+        may_miss = None in values.values() or None not in values
+        if param.segment_by is None or len(values) == 1 and None in values:
+            return Expression(self._literal(default), may_miss, kind)
+        table = self._constant(("param", param.name, param.segment_by, tuple(values.items())), lambda: values)
+        segment = self._field(param.segment_by, None).code
+        return Expression(f"{table}.get({segment}, {self._literal(default)})", may_miss, kind)
+
+    def _field(self, name: str, context: Any) -> Expression:
+        known = field_of(name)
+        assert known is not None, name
+        kind, may_miss = known.kind, not known.required
+        match kind:
+            case Kind.MONEY:
+                return Expression("amount", True, kind)
+            case Kind.NAME | Kind.ACCOUNT:
+                form = "account_form" if kind is Kind.ACCOUNT else "name_form"
+                self._prelude[f"r_{name}"] = f"p.{name}"
+                self._prelude[f"n_{name}"] = (
+                    f"r_{name} if r_{name} is None or r_{name}.isascii() and r_{name}.isalnum() else {form}(r_{name})"
+                )
+                return Expression(f"n_{name}", may_miss, kind)
+            case Kind.DATE:
+                self._prelude[f"n_{name}"] = f"p.{name} if p.{name} is None else p.{name}.toordinal()"
+                return Expression(f"n_{name}", may_miss, kind)
+            case Kind.TIME:
+                return Expression("day.ordinal", False, Kind.DATE)
+            case Kind.ATTRIBUTE:
+                read, kind = self._attribute_type(context)
+                local = name.removeprefix("attributes.")
+                code = f"attribute_{read}(p.attributes, {local!r})"
+                at = next((at for at, made in self._prelude.items() if made == code), f"a{len(self._prelude)}")
+                self._prelude[at] = code
+                return Expression(at, True, kind)
+        if name == "fiscal_year":
+            self._prelude["fiscal_year"] = "day.year if p.fiscal_year is None else p.fiscal_year"
+            return Expression("fiscal_year", False, kind)
+        if name == "currency":
+            self._prelude["currency"] = "'CNY' if p.currency is None else p.currency"
+            return Expression("currency", False, kind)
+        return Expression(f"p.{name}", may_miss, kind)
+
+    def _feature(self, feature: Feature) -> Expression:
+        match feature:
+            case Aggregate():
+                return self._aggregate(feature)
+            case Lookup():
+                return self._lookup(feature)
+            case Arithmetic():
+                return self._arithmetic(feature)
+
+    def _once(self, key: Any, prefix: str, code: Callable[[], str]) -> str:
+        """Code for a value that is computed when it is first asked for and kept for the rest of the call."""
+        if key not in self._lazy:
+            made = code()  # first: what it needs must be declared before it
+            self._lazy[key] = (f"{prefix}{len(self._lazy)}", made)
+        name, made = self._lazy[key]
+        return f"({name} if {name} is not U else ({name} := {made}))"
+
+    def _lookup(self, lookup: Lookup) -> Expression:
+        table = self._ruleset.tables[lookup.table]
+        kind = _COLUMN_KINDS[table.types[lookup.column]]
+        column = self._constant(("column", lookup.table, lookup.column), lambda: self._bind("column", (table, lookup.column, kind)))
+        keys = [self._field(name, Kind.TEXT) for name in lookup.key]
+        code = ", ".join(key.code for key in keys)
+        missing = " or ".join(f"{key.code} is None" for key in keys if key.may_miss)
+        found = f"{column}(({code},), day.ordinal)"
+        return Expression(
+            self._once(lookup, "v", lambda: f"None if {missing} else {found}" if missing else found), True, kind
+        )
+
+    def _arithmetic(self, feature: Arithmetic) -> Expression:
+        money = [self._is_money(operand) for operand in feature.operands]
+        additive = feature.kind in ("add", "sub")
+        values = [
+            self._operand(operand, Kind.MONEY if (any(money) if additive else each) else Kind.INTEGER)
+            for operand, each in zip(feature.operands, money, strict=True)
+        ]
+        is_money = any(money) if additive or feature.kind == "mul" else money[0] and not money[1]
+        code = f"{feature.kind}_exact({', '.join(value.code for value in values)})"
+        return Expression(self._once(feature, "v", lambda: code), True, Kind.MONEY if is_money else Kind.INTEGER)
+
+    def _is_money(self, operand: Any) -> bool:
+        return isinstance(operand, (FieldRef, FeatureRef, Lookup)) and self._operand(operand, Kind.INTEGER).kind is Kind.MONEY
+
+    # --- series ---
+
+    def _counted(self, series: Series) -> str:
+        """Code that asks whether the judged instruction belongs to the series (its keys aside)."""
+        tests = []
+        if series.key.where is not None:
+            tests.append(self._truth(series.key.where, True))
+        if series.key.field is not None:
+            tests.append(f"{self._own(series)} is not None")
+        if series.key.fiscal:
+            self._field("fiscal_year", None)
+            tests.append("-1 <= day.year - fiscal_year <= 1")
+        if not tests:
+            return "True"
+        return self._once(("counted", series.index), "c", lambda: self._joined(" and ", tests))
+
+    def _own(self, series: Series) -> str:
+        """Code of the judged instruction's value of the series' field."""
+        assert series.key.field is not None
+        wanted: Any = Kind.TEXT if self._text_valued(series) else Kind.INTEGER
+        return self._field(series.key.field, wanted).code
+
+    @staticmethod
+    def _text_valued(series: Series) -> bool:
+        known = field_of(series.key.field or "")
+        return known is not None and known.kind in _TEXT_KINDS
+
+    def _key(self, series: Series) -> str:
+        """Code of the judged instruction's key in the series; `None` where it lacks one of the fields."""
+
+        def make() -> str:
+            names = [*series.key.by, *(["fiscal_year"] if series.key.fiscal else [])]
+            values = [self._field(name, Kind.TEXT) for name in names]
+            parts = []
+            for at, value in enumerate(values, 1):
+                if value.kind in (Kind.TEXT, Kind.NAME, Kind.ACCOUNT) and at < len(values):
+                    parts.append(f"{{len({value.code})}}|{{{value.code}}}")  # so that no two lists of keys read alike
+                else:
+                    parts.append(f"{{{value.code}}}" + ("|" if at < len(values) else ""))
+            missing = " or ".join(f"{value.code} is None" for value in values if value.may_miss)
+            if len(values) == 1 and values[0].kind in _TEXT_KINDS:
+                code = f"bounded({values[0].code})"
+            else:
+                code = f"bounded(f{''.join(parts)!r})" if parts else "''"
+            return f"None if {missing} else {code}" if missing else code
+
+        return self._once(("key", series.key.by, series.key.fiscal), "k", make)
+
+    def _aggregate(self, feature: Aggregate) -> Expression:
+        series = self._series[series_key(feature)]
+        known = field_of(feature.field)
+        kind = known.kind if known is not None and feature.kind not in ("count", "distinct") else Kind.INTEGER
+        may_miss = (
+            feature.kind in ("min", "max", "avg")
+            or series.key.fiscal
+            or any(not always_present(name) for name in feature.by)
+        )
+        return Expression(self._once(feature, "f", lambda: self._aggregated(feature, series)), may_miss, kind)
+
+    def _aggregated(self, feature: Aggregate, series: Series) -> str:
+        key, counted = self._key(series), self._counted(series)
+        if series.key.fiscal:
+            after = "BEFORE_ALL"
+        elif feature.period is not None:
+            after = f"{_PERIOD_START[feature.period]} - 1"
+        else:
+            after = f"t - {feature.window_us}"
+        cut = "cut_values" if series.keeps else "cut_times"
+        part = self._once(
+            ("cut", series.index, after), "w", lambda: f"{cut}(series[{series.index}].get({key}), {after}, t)"
+        )
+        if feature.kind == "count":
+            value = f"len({part}) + ({counted})"
+        else:
+            absent = 0 if feature.kind == "sum" and not series.symbolic else None
+            own = self._own(series) if counted == "True" else f"({self._own(series)} if {counted} else {absent})"
+            if series.symbolic:
+                value = f"{feature.kind}_of(scope.symbols.of({part}), {own})"
+            else:
+                value = f"{_EXACT[feature.kind]}({part}, {own})"
+        guards = [f"{key} is None"] if any(not always_present(name) for name in feature.by) else []
+        if series.key.fiscal:
+            guards.append("not -1 <= day.year - fiscal_year <= 1")
+        return f"None if {' or '.join(guards)} else {value}" if guards else value
+
+    def _addition(self, series: Series) -> list[str]:
+        tests = ["executed"] if series.key.population == "executed" else []
+        counted, key = self._counted(series), self._key(series)
+        tests += [counted] if counted != "True" else []
+        may_lack_key = any(not always_present(name) for name in series.key.by)
+        at = f"series[{series.index}]"
+        if may_lack_key:
+            tests.append(f"(k := {key}) is not None")
+            key = "k"
+        else:
+            key = f"(k := {key})"
+        if not series.keeps:
+            lines = [f"add_time({at}, {key}, t)"]
+        elif series.symbolic:
+            lines = [f"add_entry({at}, {key}, t, scope.symbols.take({self._own(series)}))"]
+        else:
+            lines = [f"add_entry({at}, {key}, t, {self._own(series)})"]
+        lines.append(f"log((scope, {series.index}, k, t))")
+        if not tests:
+            return lines
+        return [f"if {' and '.join(tests)}:", *("    " + line for line in lines)]
+
+    def _attribute_type(self, context: Any) -> tuple[str, Kind]:
+        """Which accessor reads an attribute, and as what kind, from what it is compared with: a kind, an operand, or a tuple of either."""
+        while isinstance(context, tuple) and context:
+            context = context[0]
+        if isinstance(context, Param):
+            context = next((each.value for dated in context.segments.values() for each in dated), "")
+        elif isinstance(context, FieldRef) and not context.name.startswith("attributes."):
+            context = self._field(context.name, None).kind
+        elif isinstance(context, (FeatureRef, Lookup)):
+            context = self._operand(context, None).kind
+        if context is None:
+            return "any", Kind.TEXT
+        if isinstance(context, bool) or context is Kind.BOOLEAN:
+            return "boolean", Kind.BOOLEAN
+        if context is Kind.MONEY:
+            return "money", Kind.MONEY
+        if isinstance(context, (int, Decimal)) or context is Kind.INTEGER:
+            return "number", Kind.INTEGER
+        return "text", Kind.TEXT
+
+
+def spelled_out(leaf: Leaf) -> Condition:
+    """The leaf itself or, where one of several right-hand sides may be missing, the simpler leaves that it stands for: so that a choice
+    that is there decides even if another is missing."""
+    if leaf.operator == "length":
+        if len(leaf.operand) == 1:
+            return leaf
+        return All(tuple(Leaf(leaf.subject, "length", (pair,), leaf.span) for pair in leaf.operand))
+    if leaf.operator not in ("between", "in", "not_in"):
+        return leaf
+    if not any(isinstance(each, (FieldRef, FeatureRef, Lookup, Param)) for each in leaf.operand):
+        return leaf
+    if leaf.operator == "between":
+        low, high = leaf.operand
+        return All((Leaf(leaf.subject, "gte", low, leaf.span), Leaf(leaf.subject, "lte", high, leaf.span)))
+    choices = tuple(Leaf(leaf.subject, "eq", each, leaf.span) for each in leaf.operand)
+    return Any_(choices) if leaf.operator == "in" else None_(choices)

@@ -1,0 +1,129 @@
+"""The plan: which series of entries a rule set's features need, shared wherever two features say the same.
+
+A series is what is kept: the entries under one list of keys, one `where` and one population. Windows and periods of any length,
+and sums, counts or extremes of the same field, are cut from the same series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from treasury_watch.domain.calendar import DAY_US, HOUR_US
+from treasury_watch.domain.payment import Kind, field_of
+from treasury_watch.rules.schema import (
+    Aggregate,
+    All,
+    Any_,
+    Arithmetic,
+    Condition,
+    Feature,
+    FeatureRef,
+    Leaf,
+    None_,
+    Not,
+    Operand,
+    Population,
+    Rule,
+    RuleSet,
+)
+
+# The longest a period can reach back, the odd hour of a zone change included. A fiscal year is known by its number, and counts for
+# instructions of the calendar years before, of and after it.
+_PERIOD_US = {
+    "day": DAY_US + 3 * HOUR_US,
+    "week": 7 * DAY_US + 3 * HOUR_US,
+    "month": 31 * DAY_US + 3 * HOUR_US,
+    "quarter": 92 * DAY_US + 3 * HOUR_US,
+    "fiscal_year": 3 * 366 * DAY_US,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesKey:
+    """What tells one series from another. `field` is the field that must be present; `None` where it always is."""
+
+    by: tuple[str, ...]
+    where: Condition | None
+    field: str | None
+    population: Population
+    fiscal: bool  # grouped by the field `fiscal_year` as well
+
+
+@dataclass(slots=True)
+class Series:
+    """One series: its number, whether it keeps the field's values besides times, and how far back it is asked for."""
+
+    index: int
+    key: SeriesKey
+    keeps: bool = False
+    symbolic: bool = False  # values are symbols of a scope's table: texts, and numbers that need not fit 64 bits
+    reach_us: int = 0
+
+    @property
+    def name(self) -> str:
+        """The series' meaning as a text that is the same wherever the same series is planned."""
+        return repr((self.key, self.keeps))
+
+
+def always_present(name: str) -> bool:
+    """Whether no accepted instruction lacks the field."""
+    known = field_of(name)
+    return known is not None and known.required
+
+
+def series_key(feature: Aggregate) -> SeriesKey:
+    """The series that a feature is cut from."""
+    field = None if feature.kind == "count" and always_present(feature.field) else feature.field
+    return SeriesKey(feature.by, feature.where, field, feature.population, feature.period == "fiscal_year")
+
+
+def running(ruleset: RuleSet) -> tuple[Rule, ...]:
+    """The rules that are judged: live and shadow. Drafts are only checked; retired rules are only kept."""
+    return tuple(rule for rule in ruleset.rules if rule.mode in ("live", "shadow"))
+
+
+def aggregates(node: Condition | Feature | Operand | None) -> Iterator[Aggregate]:
+    """Every aggregate that a condition or feature needs, those inside `where` and arithmetic included."""
+    match node:
+        case Aggregate():
+            yield from aggregates(node.where)
+            yield node
+        case Arithmetic():
+            for operand in node.operands:
+                yield from aggregates(operand)
+        case FeatureRef():
+            yield from aggregates(node.feature)
+        case All() | Any_() | None_():
+            for item in node.items:
+                yield from aggregates(item)
+        case Not():
+            yield from aggregates(node.item)
+        case Leaf():
+            yield from aggregates(node.subject)
+            operands = node.operand if isinstance(node.operand, tuple) else (node.operand,)
+            for operand in operands:
+                yield from aggregates(operand[1] if isinstance(operand, tuple) else operand)
+        case _:
+            return
+
+
+def plan(ruleset: RuleSet) -> dict[SeriesKey, Series]:
+    """The series of a rule set, in the order in which its rules first need them."""
+    found: dict[SeriesKey, Series] = {}
+    for rule in running(ruleset):
+        needed = [*aggregates(rule.when)]
+        for feature in rule.features.values():
+            needed += aggregates(feature)
+        for exception in rule.exceptions:
+            needed += aggregates(exception.match)
+        for feature in needed:
+            key = series_key(feature)
+            series = found.setdefault(key, Series(len(found), key))
+            reach = feature.window_us if feature.period is None else _PERIOD_US[feature.period]
+            series.reach_us = max(series.reach_us, reach or 0)
+            if feature.kind != "count":
+                known = field_of(feature.field)
+                series.keeps = True
+                series.symbolic = known is None or known.kind not in (Kind.MONEY, Kind.INTEGER)
+    return found
