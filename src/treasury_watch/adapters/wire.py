@@ -102,7 +102,7 @@ def reference(value: bytes | None, unknown: dict[str, int] | None = None) -> Ins
     if value is None:
         return Refusal("malformed_json", "the message is empty")
     if len(value) > MAX_BYTES:
-        return Refusal("too_large", f"{len(value)} bytes, at most {MAX_BYTES} are accepted")
+        return Refusal("too_large", f"more than {MAX_BYTES} bytes")
     try:
         given = _parsed(value)
     except ValueError as error:
