@@ -1,0 +1,147 @@
+"""What the names in a rule stand for: fields of the contract, its params and features, lists, tables and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from treasury_watch.domain.payment import FIELDS, field_of
+from treasury_watch.rules import scalars
+from treasury_watch.rules.diagnostics import did_you_mean
+from treasury_watch.rules.schema import Feature, FeatureRef, Lookup, NamedList, Param, Span, Table
+from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode
+from treasury_watch.rules.types import COLUMN_TYPES, Sort, Type, field_type
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The reference data of a rule set. `whole`: all of it could be read, so that an unknown name is the author's."""
+
+    lists: Mapping[str, NamedList] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    whole: bool = True
+
+
+class Scope:
+    """The names that one rule can use. Features are read when first named, so that their order does not matter."""
+
+    def __init__(self, reference: Reference, report: Report, params: Mapping[str, Param]) -> None:
+        self.reference = reference
+        self.report = report
+        self.params = params
+        self.features: dict[str, Feature | None] = {}  # None: read, and wrong
+        self._unread: dict[str, tuple[ScalarNode, Node]] = {}
+        self._reading: list[str] = []
+        self._read_feature: Callable[[Node, Scope], Feature | None] = lambda node, scope: None
+        self.money_params: set[str] = set()  # params that were used as amounts
+
+    def read_features(
+        self, nodes: Mapping[str, tuple[ScalarNode, Node]], read: Callable[[Node, Scope], Feature | None]
+    ) -> None:
+        """Reads all features of a rule, each once, whatever names whatever."""
+        self._unread = dict(nodes)
+        self._read_feature = read
+        for name, (key, _) in nodes.items():
+            self.feature(name, key.span)
+
+    def feature(self, name: str, span: Span) -> FeatureRef | None:
+        """The feature of that name, or `None` after telling the author (now, or where it is defined) what is wrong."""
+        if name in self._reading:
+            chain = " → ".join(f"${each}" for each in [*self._reading[self._reading.index(name) :], name])
+            self.report.error(
+                span, "TW206", f"features need each other: {chain}", "one of them must do without the next"
+            )
+            return None
+        if name in self._unread:
+            _, node = self._unread.pop(name)
+            self._reading.append(name)
+            self.features[name] = self._read_feature(node, self)
+            self._reading.pop()
+        found = self.features.get(name)
+        return None if found is None else FeatureRef(name, found, span)
+
+    def knows_feature(self, name: str) -> bool:
+        return name in self.features or name in self._unread or name in self._reading
+
+    def known_names(self) -> list[str]:
+        return [*self.params, *self.features, *self._unread, *self._reading]
+
+
+def field_name(node: Node, report: Report) -> str | None:
+    """The name of a field that instructions have."""
+    found = scalars.scalar(node, report, "the name of a field")
+    if found is None:
+        return None
+    if field_of(found.text) is None:
+        hint = did_you_mean(found.text, FIELDS, otherwise="local fields are written `attributes.name`")
+        report.error(found.span, "TW201", f"no instruction has the field `{found.text}`", hint)
+        return None
+    return found.text
+
+
+def field_names(node: Node, report: Report, *, at_least: int = 0) -> tuple[str, ...] | None:
+    """A list of different fields; one alone may stand without brackets."""
+    nodes = node.items if isinstance(node, SequenceNode) else (node,)
+    names: list[str] = []
+    for each in nodes:
+        name = field_name(each, report)
+        if name is None:
+            return None
+        if name in names:
+            report.error(each.span, "TW110", f"`{name}` stands twice", "name each field once")
+            return None
+        names.append(name)
+    if len(names) < at_least:
+        report.error(node.span, "TW104", "an empty list", "expected the name of a field")
+        return None
+    return tuple(names)
+
+
+def list_name(node: Node, scope: Scope) -> str | None:
+    """The name of a list of the rule set."""
+    found = scalars.scalar(node, scope.report, "the name of a list")
+    if found is None:
+        return None
+    if found.text not in scope.reference.lists:
+        if scope.reference.whole:
+            hint = did_you_mean(found.text, scope.reference.lists)
+            scope.report.error(found.span, "TW203", f"there is no list `{found.text}`", hint)
+        return None
+    return found.text
+
+
+def read_lookup(node: MappingNode, scope: Scope) -> Lookup | None:
+    """`{lookup: table, key: field(s), column: c}`, its key fields of the types of the table's key columns."""
+    report = scope.report
+    key_node, column_node, table_node = node.get("key"), node.get("column"), node.get("lookup")
+    if key_node is None or column_node is None or table_node is None:
+        return None
+    keys = field_names(key_node, report, at_least=1)
+    name = scalars.scalar(table_node, report, "the name of a table")
+    column = scalars.scalar(column_node, report, "the name of a column")
+    if keys is None or name is None or column is None:
+        return None
+    table = scope.reference.tables.get(name.text)
+    if table is None:
+        if scope.reference.whole:
+            hint = did_you_mean(name.text, scope.reference.tables)
+            report.error(name.span, "TW204", f"there is no table `{name.text}`", hint)
+        return None
+    if column.text not in table.types:
+        hint = did_you_mean(column.text, table.types)
+        report.error(column.span, "TW205", f"the table `{table.name}` has no column `{column.text}`", hint)
+        return None
+    if len(keys) != len(table.key):
+        wanted = ", ".join(table.key)
+        report.error(key_node.span, "TW305", f"{len(keys)} key field(s) for `{table.name}`", f"its key is [{wanted}]")
+        return None
+    for each, key_column in zip(keys, table.key, strict=True):
+        if not _fits(field_type(each), COLUMN_TYPES[table.types[key_column]]):
+            message = f"`{each}` is never equal to a `{key_column}`, a {table.types[key_column]} of `{table.name}`"
+            report.error(key_node.span, "TW305", message, "declare the column with the field's type")
+            return None
+    return Lookup(table.name, keys, column.text, node.span)
+
+
+def _fits(field: Type, column: Type) -> bool:
+    return field.sort is Sort.LOCAL or (field.sort is Sort.TEXT and field.form == column.form)

@@ -1,0 +1,121 @@
+"""A whole rule set: the files of a directory, each known by its first key, as one RuleSet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from treasury_watch.rules.canonical import reference_hash, set_hash
+from treasury_watch.rules.checks import LOADING_CHECKS
+from treasury_watch.rules.diagnostics import Diagnostic, in_order, use_one_of
+from treasury_watch.rules.reader import FileRead, read_rule_file
+from treasury_watch.rules.reference import read_list, read_risk_points, read_table
+from treasury_watch.rules.schema import NamedList, RuleSet, Span, Table
+from treasury_watch.rules.scope import Reference
+from treasury_watch.rules.source import MappingNode, Report, compose
+
+# What a YAML file is, by the key that it must have.
+KINDS = ("ruleset", "list", "table", "risk_points")
+
+
+def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
+    """The rule set that the files say, or `None` and everything that is wrong with them, in the order of the text.
+
+    `files`: path → content, of YAML and CSV files; others are passed over. Paths are those that messages name; no meaning
+    comes from them, but that a table's CSV has its declaration's path with another suffix.
+    """
+    report = Report()
+    roots = _roots(files, report)
+    lists = _read_lists(roots, report)
+    tables = _read_tables(roots, files, report)
+    reference = Reference(lists, tables, whole=not report.diagnostics)
+    for root in roots["risk_points"].values():
+        read_risk_points(root, report)
+    found = [(root, read_rule_file(path, root, reference, report)) for path, root in roots["ruleset"].items()]
+    if not roots["ruleset"] and not report.diagnostics:
+        first = min(files, default=".")
+        report.error(Span(first, 1, 1), "TW009", "there is no rule file", "a rule file starts with `ruleset: name`")
+    whole = [(root, each) for root, each in found if each is not None]
+    _agree(whole, report)
+    if not whole:
+        return None, in_order(report.diagnostics)
+    ruleset = RuleSet(
+        whole[0][1].timezone,
+        whole[0][1].partition_by,
+        tuple(each.file for _, each in whole),
+        MappingProxyType(dict(sorted(reference.lists.items()))),
+        MappingProxyType(dict(sorted(reference.tables.items()))),
+    )
+    for check in LOADING_CHECKS:
+        report.diagnostics.extend(check(ruleset))
+    if report.diagnostics:
+        return None, in_order(report.diagnostics)
+    return replace(ruleset, hash=set_hash(ruleset), reference=reference_hash(ruleset)), []
+
+
+def _roots(files: Mapping[str, bytes], report: Report) -> dict[str, dict[str, MappingNode]]:
+    roots: dict[str, dict[str, MappingNode]] = {kind: {} for kind in KINDS}
+    for path in sorted(files):
+        if path.endswith(".yml"):
+            report.error(Span(path, 1, 1), "TW009", "a file with the suffix .yml is not read", "name it .yaml")
+        if not path.endswith(".yaml"):
+            continue
+        before = len(report.diagnostics)
+        root = compose(path, files[path], report)
+        if root is None and len(report.diagnostics) > before:
+            continue
+        kinds = [kind for kind in KINDS if isinstance(root, MappingNode) and root.get(kind) is not None]
+        if isinstance(root, MappingNode) and kinds:
+            roots[kinds[0]][path] = root
+        else:
+            span = root.span if root is not None else Span(path, 1, 1)
+            found = "an empty file" if root is None else "a file of no known kind"
+            report.error(span, "TW009", found, f"start it with one of these keys: {use_one_of(KINDS)}")
+    return roots
+
+
+def _read_lists(roots: Mapping[str, Mapping[str, MappingNode]], report: Report) -> dict[str, NamedList]:
+    lists: dict[str, NamedList] = {}
+    for root in roots["list"].values():
+        found = read_list(root, report)
+        if found is not None:
+            if found.name in lists:
+                report.error(root.span, "TW110", f"a second list `{found.name}`", "rename one, or join them")
+            lists[found.name] = found
+    return lists
+
+
+def _read_tables(
+    roots: Mapping[str, Mapping[str, MappingNode]], files: Mapping[str, bytes], report: Report
+) -> dict[str, Table]:
+    tables: dict[str, Table] = {}
+    for path, root in roots["table"].items():
+        csv_path = path.removesuffix(".yaml") + ".csv"
+        found = read_table(root, csv_path, files.get(csv_path), report)
+        if found is not None:
+            if found.name in tables:
+                report.error(root.span, "TW110", f"a second table `{found.name}`", "rename one, or join them")
+            tables[found.name] = found
+    for path in files:
+        sidecar = path.removesuffix(".csv") + ".yaml"
+        if path.endswith(".csv") and sidecar not in roots["table"] and sidecar not in files:
+            report.error(
+                Span(path, 1, 1), "TW501", "a CSV file without its declaration", f"declare its columns in {sidecar}"
+            )
+    return tables
+
+
+def _agree(found: list[tuple[MappingNode, FileRead]], report: Report) -> None:
+    """All files of a set have one time zone and one partition key."""
+    for root, each in found[1:]:
+        first = found[0][1]
+        for key, own, other in (
+            ("timezone", each.timezone, first.timezone),
+            ("partition_by", each.partition_by, first.partition_by),
+        ):
+            if own != other:
+                span = (root.get(key) or root).span
+                report.error(
+                    span, "TW109", f"`{key}` is `{own}`", f"{first.file.path} has `{other}`: one set, one `{key}`"
+                )

@@ -1,0 +1,202 @@
+"""YAML text as positioned nodes. Nothing is guessed: a scalar keeps its source text until its reader says what it is.
+
+Built from PyYAML's events (libyaml where present), so that anchors, aliases, tags and depth are refused before anything
+is built from them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from treasury_watch.rules.diagnostics import Diagnostic
+from treasury_watch.rules.schema import Span
+
+MAX_BYTES = 4 << 20
+MAX_DEPTH = 32
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarNode:
+    """A scalar as it was written. `plain`: without quotes, so that YAML would give it a type."""
+
+    text: str
+    plain: bool
+    span: Span
+
+    @property
+    def is_null(self) -> bool:
+        return self.plain and self.text in ("", "~", "null", "Null", "NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceNode:
+    items: tuple[Node, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class MappingNode:
+    """Keys are scalars, each once, in the order of the file."""
+
+    entries: tuple[tuple[ScalarNode, Node], ...]
+    span: Span
+
+    def get(self, name: str) -> Node | None:
+        return next((value for key, value in self.entries if key.text == name), None)
+
+
+Node = ScalarNode | SequenceNode | MappingNode
+
+
+class Report:
+    """Collects the diagnostics of one reading."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+
+    def error(self, span: Span, code: str, message: str, hint: str) -> None:
+        self.diagnostics.append(Diagnostic(span, code, message, hint))
+
+
+def text_of(file: str, data: bytes, report: Report) -> str | None:
+    """The text of a file, or `None` after telling the author why not. A byte order mark is tolerated."""
+    if len(data) > MAX_BYTES:
+        report.error(Span(file, 1, 1), "TW002", f"the file has {len(data):,} bytes", f"the limit is {MAX_BYTES:,}")
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        lines = re.split(r"\r\n|\r|\n", data[: error.start].decode("utf-8", "replace").removeprefix("\ufeff"))
+        span = Span(file, len(lines), len(lines[-1]) + 1)
+        report.error(span, "TW001", f"the byte {data[error.start]:#04x} is not UTF-8", "save the file as UTF-8")
+        return None
+    unseen = _UNSEEN.search(text)
+    if unseen:
+        span = _span_at(file, text, unseen.start())
+        report.error(span, "TW008", f"the character U+{ord(unseen[0]):04X} cannot be seen", "delete it")
+        return None
+    return text
+
+
+def compose(file: str, data: bytes, report: Report) -> Node | None:
+    """The one document of a YAML file, or `None` after telling the author why not."""
+    text = text_of(file, data, report)
+    if text is None:
+        return None
+    tab = _TAB_INDENT.search(text)
+    if tab:
+        report.error(_span_at(file, text, tab.end() - 1), "TW008", "a tab in the indentation", "indent with spaces")
+        return None
+    try:
+        return _Composer(file, text, report).document()
+    except yaml.MarkedYAMLError as error:
+        report.error(*_syntax_error(file, text, error))
+    except yaml.YAMLError as error:  # a character that YAML forbids, known by its offset only
+        at = getattr(error, "position", 0)
+        report.error(_span_at(file, text, at), "TW008", "a control character", "delete it")
+    except _Stop:
+        pass
+    return None
+
+
+class _Stop(Exception):
+    """The document cannot be read any further; the diagnostic has been given."""
+
+
+class _Composer:
+    def __init__(self, file: str, text: str, report: Report) -> None:
+        self._file = file
+        self._report = report
+        self._events = iter(yaml.parse(text, Loader=_LOADER))
+
+    def document(self) -> Node | None:
+        root: Node | None = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    self._stop(event, "TW003", "a second YAML document starts here", "one document in a file")
+            elif isinstance(event, yaml.NodeEvent):
+                root = self._node(event, 1)
+        return root
+
+    def _node(self, event: Any, depth: int) -> Node:
+        if isinstance(event, yaml.AliasEvent) or event.anchor:
+            self._stop(event, "TW005", "anchors and aliases are not used in rule files", "write the value out")
+        if event.tag:
+            self._stop(event, "TW005", f"the tag `{event.tag}`", "leave it out")
+        if depth > MAX_DEPTH:
+            self._stop(
+                event, "TW004", f"nested more than {MAX_DEPTH} deep", "split the condition into features or rules"
+            )
+        if isinstance(event, yaml.ScalarEvent):
+            return ScalarNode(event.value, not event.style, self._span(event))
+        if isinstance(event, yaml.SequenceStartEvent):
+            return SequenceNode(tuple(self._items(depth)), self._span(event))
+        return self._mapping(event, depth)
+
+    def _items(self, depth: int) -> list[Node]:
+        items = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+        return items
+
+    def _mapping(self, start: Any, depth: int) -> MappingNode:
+        entries: dict[str, tuple[ScalarNode, Node]] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._node(event, depth + 1)
+            if not isinstance(key, ScalarNode):
+                self._stop(event, "TW104", "a key that is a list or mapping", "keys are words")
+                raise _Stop
+            value = self._node(next(self._events), depth + 1)
+            if key.text in entries:
+                line = entries[key.text][0].span.line
+                self._report.error(key.span, "TW006", f"`{key.text}` stands twice", f"the first is in line {line}")
+            else:
+                entries[key.text] = (key, value)
+        return MappingNode(tuple(entries.values()), self._span(start))
+
+    def _span(self, event: Any) -> Span:
+        start, end = event.start_mark, event.end_mark
+        length = end.column - start.column if end.line == start.line else 1
+        return Span(self._file, start.line + 1, start.column + 1, max(1, length))
+
+    def _stop(self, event: Any, code: str, message: str, hint: str) -> None:
+        self._report.error(self._span(event), code, message, hint)
+        raise _Stop
+
+
+# Line ends that editors do not show as such, zero-width and direction-changing characters: what is read must be seen.
+_UNSEEN = re.compile("[\x85\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_TAB_INDENT = re.compile(r"^ *\t", re.MULTILINE)
+_FULL_WIDTH = dict(zip("：，“”‘’｛｝［］－", ":,\"\"''{}[]-", strict=True))
+
+
+def _syntax_error(file: str, text: str, error: yaml.MarkedYAMLError) -> tuple[Span, str, str, str]:
+    mark: Any = error.problem_mark or error.context_mark
+    lines = re.split(r"\r\n|\r|\n", text)
+    number = min(mark.line, len(lines) - 1)
+    if number and not lines[number] and number == len(lines) - 1:  # at the end of the file: show its last line
+        number -= 1
+        column = len(lines[number])
+    else:
+        column = min(mark.column, len(lines[number]))
+    problem = str(error.problem)
+    if error.context:
+        problem = f"{problem} {error.context}"
+    nearby = "".join(lines[max(0, number - 1) : number + 1])
+    wide = next((each for each in nearby if each in _FULL_WIDTH), None)
+    hint = "check the indentation, colons and brackets"
+    if wide:
+        hint = f"`{wide}` is full-width: YAML needs `{_FULL_WIDTH[wide]}`"
+    return Span(file, number + 1, column + 1), "TW003", problem, hint
+
+
+def _span_at(file: str, text: str, offset: int) -> Span:
+    before = re.split(r"\r\n|\r|\n", text[:offset])
+    return Span(file, len(before), len(before[-1]) + 1)

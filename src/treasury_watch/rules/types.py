@@ -1,0 +1,162 @@
+"""What a value is: money, a count, a number, a text …, so that rules cannot compare what does not compare.
+
+Literals and params of numbers are *bare*: they become money beside money, and plain numbers beside numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from types import MappingProxyType
+
+from treasury_watch.domain.payment import Kind, account_form, field_of, name_form
+from treasury_watch.rules.schema import (
+    Aggregate,
+    Arithmetic,
+    Feature,
+    FeatureRef,
+    FieldRef,
+    Lookup,
+    Operand,
+    Param,
+    Scalar,
+    Table,
+)
+
+
+class Sort(Enum):
+    """The sorts of values; the text completes "… is …" in messages."""
+
+    TEXT = "a text"
+    MONEY = "money"
+    COUNT = "a whole number"
+    NUMBER = "a number"
+    BARE = "a plain number"
+    BOOLEAN = "true or false"
+    DATE = "a date"
+    LOCAL = "a local field of any type"
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A sort; for texts also the form they are compared in and, if closed, the values they can have."""
+
+    sort: Sort
+    form: str = "text"  # text, account, name
+    values: tuple[str, ...] = ()
+
+
+NUMERIC = frozenset({Sort.MONEY, Sort.COUNT, Sort.NUMBER, Sort.BARE})
+ORDERED = NUMERIC | {Sort.DATE}
+COLUMN_TYPES: Mapping[str, Type] = MappingProxyType(
+    {
+        "text": Type(Sort.TEXT),
+        "account": Type(Sort.TEXT, "account"),
+        "name": Type(Sort.TEXT, "name"),
+        "money": Type(Sort.MONEY),
+        "integer": Type(Sort.COUNT),
+        "number": Type(Sort.NUMBER),
+        "date": Type(Sort.DATE),
+        "boolean": Type(Sort.BOOLEAN),
+    }
+)
+FORMS: Mapping[str, Callable[[str], str]] = MappingProxyType({"text": str, "account": account_form, "name": name_form})
+
+_FIELD_TYPES = {
+    Kind.TEXT: Type(Sort.TEXT),
+    Kind.NAME: Type(Sort.TEXT, "name"),
+    Kind.ACCOUNT: Type(Sort.TEXT, "account"),
+    Kind.MONEY: Type(Sort.MONEY),
+    Kind.INTEGER: Type(Sort.COUNT),
+    Kind.BOOLEAN: Type(Sort.BOOLEAN),
+    Kind.DATE: Type(Sort.DATE),
+    Kind.TIME: Type(Sort.DATE),  # a rule means the local day of an instant
+    Kind.ATTRIBUTE: Type(Sort.LOCAL),
+}
+
+
+def type_of(operand: Operand | Feature, tables: Mapping[str, Table]) -> Type:
+    """What an operand or feature is. Its fields, tables and columns must exist; raises TypeError if it mixes sorts."""
+    match operand:
+        case FieldRef(name=name):
+            return field_type(name)
+        case FeatureRef(feature=feature):
+            return type_of(feature, tables)
+        case Lookup(table=table, column=column):
+            return COLUMN_TYPES[tables[table].types[column]]
+        case Aggregate():
+            return _aggregate_type(operand)
+        case Arithmetic(kind=kind, operands=operands):
+            return Type(arithmetic_sort(kind, [type_of(each, tables).sort for each in operands]))
+        case Param(segments=segments):
+            return literal_type(next(iter(segments.values()))[0].value)
+    return literal_type(operand)
+
+
+def field_type(name: str) -> Type:
+    """The type of a field of the contract."""
+    field = field_of(name)
+    if field is None:
+        raise TypeError(f"no field {name}")
+    if field.kind is Kind.ENUM:
+        return Type(Sort.TEXT, values=tuple(field.values))
+    return _FIELD_TYPES[field.kind]
+
+
+def literal_type(value: Scalar) -> Type:
+    if isinstance(value, bool):
+        return Type(Sort.BOOLEAN)
+    if isinstance(value, int | Decimal):
+        return Type(Sort.BARE)
+    return Type(Sort.DATE) if isinstance(value, date) else Type(Sort.TEXT)
+
+
+def _aggregate_type(aggregate: Aggregate) -> Type:
+    if aggregate.kind in ("count", "distinct"):
+        return Type(Sort.COUNT)
+    sort = field_type(aggregate.field).sort
+    if sort is Sort.MONEY:
+        return Type(Sort.MONEY)
+    return Type(Sort.COUNT if sort is Sort.COUNT and aggregate.kind != "avg" else Sort.NUMBER)
+
+
+def arithmetic_sort(kind: str, sorts: list[Sort]) -> Sort:
+    """The sort of a sum, difference, product or quotient; raises TypeError, in words for the author, if there is none.
+
+    money ± money is money; money × number is money; money ÷ money is a number; money ÷ number is money.
+    """
+    for sort in sorts:
+        if sort not in NUMERIC and sort is not Sort.LOCAL:
+            raise TypeError(f"{sort.value} cannot be calculated with")
+    paid = [sort for sort in sorts if sort is Sort.MONEY]
+    if kind in ("add", "sub"):
+        if paid and any(sort not in (Sort.MONEY, Sort.BARE) for sort in sorts):
+            raise TypeError("money and numbers cannot be added or subtracted")
+        return Sort.MONEY if paid else _number(sorts)
+    if kind == "mul":
+        if len(paid) > 1:
+            raise TypeError("money times money means nothing")
+        return Sort.MONEY if paid else _number(sorts)
+    if sorts[0] is not Sort.MONEY and paid:
+        raise TypeError("a number divided by money means nothing")
+    if paid:
+        return Sort.NUMBER if len(paid) == 2 else Sort.MONEY
+    return Sort.BARE if set(sorts) == {Sort.BARE} else Sort.NUMBER
+
+
+def _number(sorts: list[Sort]) -> Sort:
+    if set(sorts) == {Sort.BARE}:
+        return Sort.BARE
+    return Sort.COUNT if set(sorts) == {Sort.COUNT} else Sort.NUMBER
+
+
+def comparable(left: Sort, right: Sort) -> bool:
+    """Whether two values can be compared. A local field can with anything: of another sort, it is missing there."""
+    if Sort.LOCAL in (left, right):
+        return True
+    if left in NUMERIC and right in NUMERIC:
+        return Sort.BARE in (left, right) or (left is Sort.MONEY) == (right is Sort.MONEY)
+    return left is right
