@@ -12,10 +12,10 @@ from typing import Any
 
 from treasury_watch.rules.schema import FeatureRef, Param, Rule, RuleSet, Table
 
-# What a verdict, or the text of a reason, depends on. Titles, owners, tests and the rule's basis are for people.
+# What a verdict or its text depends on. Owners, tests and the basis of a rule are for people.
 _JUDGED = (
-    "id", "revision", "mode", "action", "level", "evidence_required", "risk_point", "effective_from", "effective_until",
-    "on_missing", "params", "features", "when", "exceptions", "reason",
+    "id", "revision", "title", "mode", "action", "level", "evidence_required", "risk_point", "effective_from",
+    "effective_until", "on_missing", "params", "features", "when", "exceptions", "reason",
 )  # fmt: skip
 # What may not change without a new revision. A change of mode is a promotion, one of wording a correction.
 _LOGIC = ("action", "evidence_required", "effective_from", "effective_until", "on_missing", "when", "exceptions")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import combinations
 
 from treasury_watch.domain.payment import FIELDS
-from treasury_watch.rules.diagnostics import Diagnostic
-from treasury_watch.rules.schema import Param, Rule, RuleSet, Span
+from treasury_watch.rules.canonical import condition_of, logic_hash
+from treasury_watch.rules.diagnostics import Diagnostic, Severity, did_you_mean
+from treasury_watch.rules.lock import FILE_NAME, Locked, locked_rules
+from treasury_watch.rules.schema import Param, Rule, RuleFile, RuleSet, Span, Step
 
-# --- without these, a rule set has no meaning ---
+# --- without these, a rule set has no meaning: `read` makes them ---
 
 
 def repeated_ids(ruleset: RuleSet) -> Iterator[Diagnostic]:
@@ -18,7 +23,7 @@ def repeated_ids(ruleset: RuleSet) -> Iterator[Diagnostic]:
         if rule.id in first:
             other = first[rule.id].span
             place = f"{other.file}:{other.line}" if other else "another file"
-            yield _error(rule.span, "TW110", f"a second rule `{rule.id}`", f"the first is in {place}")
+            yield _finding(rule.span, "TW110", f"a second rule `{rule.id}`", f"the first is in {place}")
         first.setdefault(rule.id, rule)
 
 
@@ -34,27 +39,144 @@ def gaps(ruleset: RuleSet) -> Iterator[Diagnostic]:
                     f"the rule holds from {rule.effective_from}" if rule.effective_from else "the rule always holds"
                 )
                 named = f"`{param.name}`" if segment is None else f"`{param.name}` for {segment}"
-                yield _error(param.span, "TW401", f"{named} has no value before {since}", f"{starts}: start it there")
+                yield _finding(param.span, "TW401", f"{named} has no value before {since}", f"{starts}: start it there")
 
 
 def idle_defaults(ruleset: RuleSet) -> Iterator[Diagnostic]:
-    """A default is for values that have no segment of their own; without one, each value needs its segment."""
+    """A default is for instructions whose value has no segment of its own, or is missing."""
     for rule in ruleset.rules:
         for param in rule.params.values():
-            if param.segment_by is not None:
-                yield from _default_fits(param, param.segment_by)
+            if param.segment_by is not None and _is_idle(param, param.segment_by):
+                hint = f"every `{param.segment_by}` has its own: leave `default` out"
+                yield _finding(param.span, "TW403", f"no instruction reaches the default of `{param.name}`", hint)
 
 
-def _default_fits(param: Param, segment_by: str) -> Iterator[Diagnostic]:
-    values = FIELDS[segment_by]
-    absent = [value for value in values.values if value not in param.segments]
-    if None in param.segments and not absent and values.required:
-        hint = f"every `{segment_by}` has its own: leave `default` out"
-        yield _error(param.span, "TW403", f"no instruction reaches the default of `{param.name}`", hint)
+def _is_idle(param: Param, segment_by: str) -> bool:
+    field = FIELDS[segment_by]
+    return None in param.segments and field.required and param.segments.keys() >= field.values.keys()
 
 
 LOADING_CHECKS: tuple[Callable[[RuleSet], Iterator[Diagnostic]], ...] = (repeated_ids, gaps, idle_defaults)
 
+# --- good keeping: a set that fails these is still judged by, since old sets must load for an audit ---
 
-def _error(span: Span | None, code: str, message: str, hint: str) -> Diagnostic:
-    return Diagnostic(span or Span("", 1, 1), code, message, hint)
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is checked: a rule set, what is kept beside it (`None`: no such file), and the day of the check."""
+
+    ruleset: RuleSet
+    lock: Mapping[str, Locked] | None
+    risk_points: tuple[str, ...] | None
+    as_of: date
+
+
+def untested(kept: Kept) -> Iterator[Diagnostic]:
+    """A live rule has a test that hits it and, in such a test, a step just beside it that does not."""
+    for file in kept.ruleset.files:
+        for rule in file.rules:
+            if rule.mode != "live":
+                continue
+            hitting = [test.steps for test in file.tests if any(_hits(step, rule) for step in test.steps)]
+            if not hitting:
+                yield _finding(
+                    rule.span, "TW601", f"no test hits the live rule `{rule.id}`", _test_hint(file), "warning"
+                )
+            elif all(_hits(step, rule) for steps in hitting for step in steps):
+                hint = "add a step to one of its tests that is just not hit"
+                yield _finding(rule.span, "TW602", f"no boundary miss of `{rule.id}`", hint, "warning")
+
+
+def _hits(step: Step, rule: Rule) -> bool:
+    return step.expect.rules is not None and rule.id in step.expect.rules
+
+
+def _test_hint(file: RuleFile) -> str:
+    return "add a step that expects it by its id" if file.tests else "add `tests:` to the file"
+
+
+def expired_exceptions(kept: Kept) -> Iterator[Diagnostic]:
+    """An exception that has ended is taken out, or renewed on a new basis."""
+    for rule in kept.ruleset.rules:
+        for each in rule.exceptions:
+            if each.expires < kept.as_of and rule.mode != "retired":
+                message = f"an exception of `{rule.id}` expired on {each.expires}"
+                yield _finding(each.span, "TW603", message, "take it out, or renew it", "warning")
+
+
+def changed_logic(kept: Kept) -> Iterator[Diagnostic]:
+    """Logic that differs from the lock's has a higher revision."""
+    for rule in locked_rules(kept.ruleset):
+        locked = (kept.lock or {}).get(rule.id)
+        if locked is not None and locked.logic != logic_hash(rule) and rule.revision <= locked.revision:
+            message = f"the logic of `{rule.id}` changed, its revision is still {rule.revision}"
+            yield _finding(rule.span, "TW604", message, f"set `revision: {locked.revision + 1}`")
+
+
+def stale_lock(kept: Kept) -> Iterator[Diagnostic]:
+    """The lock lists exactly the rules that there are, at their revisions."""
+    hint = f"once the revisions are right, write {FILE_NAME} with `treasury-watch rules check --write-lock`"
+    rules = {rule.id: rule for rule in locked_rules(kept.ruleset)}
+    if kept.lock is None:
+        yield _finding(_start(kept.ruleset), "TW605", f"there is no {FILE_NAME}", hint, "warning")
+        return
+    for name, rule in rules.items():
+        locked = kept.lock.get(name)
+        if locked is None:
+            yield _finding(rule.span, "TW605", f"{FILE_NAME} does not list `{name}`", hint, "warning")
+        elif locked.revision != rule.revision:
+            message = f"{FILE_NAME} has revision {locked.revision} of `{name}`"
+            yield _finding(rule.span, "TW605", message, hint, "warning")
+    for name in kept.lock.keys() - rules.keys():
+        message = f"{FILE_NAME} lists `{name}`, which is gone"
+        yield _finding(
+            _start(kept.ruleset), "TW605", message, "a rule that has judged is retired, not deleted", "warning"
+        )
+
+
+def twins(kept: Kept) -> Iterator[Diagnostic]:
+    """Two rules with one logic say everything twice."""
+    running = [rule for rule in kept.ruleset.rules if rule.mode in ("live", "shadow")]
+    for one, other in combinations(running, 2):
+        if _overlap(one, other) and condition_of(one) == condition_of(other):
+            message = f"`{other.id}` has the same logic as `{one.id}`"
+            yield _finding(other.span, "TW606", message, "retire one of them", "warning")
+
+
+def _overlap(one: Rule, other: Rule) -> bool:
+    since = max(one.effective_from or date.min, other.effective_from or date.min)
+    return since < min(one.effective_until or date.max, other.effective_until or date.max)
+
+
+def risk_points(kept: Kept) -> Iterator[Diagnostic]:
+    """A rule's risk point exists."""
+    named = [rule for rule in kept.ruleset.rules if rule.risk_point is not None]
+    if kept.risk_points is None:
+        for rule in named[:1]:
+            hint = "list the risk points in risk-points.yaml"
+            yield _finding(
+                rule.span, "TW607", f"`{rule.id}` names a risk point, and there is no list of them", hint, "warning"
+            )
+        return
+    for rule in named:
+        if rule.risk_point not in kept.risk_points:
+            hint = did_you_mean(str(rule.risk_point), kept.risk_points)
+            yield _finding(rule.span, "TW209", f"`{rule.id}` names the risk point `{rule.risk_point}`", hint)
+
+
+CHECKS: tuple[Callable[[Kept], Iterator[Diagnostic]], ...] = (
+    untested,
+    expired_exceptions,
+    changed_logic,
+    stale_lock,
+    twins,
+    risk_points,
+)
+
+
+def _start(ruleset: RuleSet) -> Span:
+    return Span(ruleset.files[0].path, 1, 1)
+
+
+def _finding(span: Span | None, code: str, message: str, hint: str, severity: Severity = "error") -> Diagnostic:
+    return Diagnostic(span or Span("", 1, 1), code, message, hint, severity)

@@ -70,7 +70,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         # good keeping: found by `rules check`, never a reason not to load
         "TW601": "a live rule without a test that hits it",
         "TW602": "a live rule without a boundary miss: a step of a test that hits it, which does not",
-        "TW603": "an expired exception or list entry",
+        "TW603": "an expired exception",
         "TW604": "the logic changed and the revision did not",
         "TW605": "rules.lock does not list the rules as they are",
         "TW606": "two rules with the same logic",

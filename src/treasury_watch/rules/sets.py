@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from types import MappingProxyType
 
 from treasury_watch.rules.canonical import reference_hash, set_hash
-from treasury_watch.rules.checks import LOADING_CHECKS
+from treasury_watch.rules.checks import CHECKS, LOADING_CHECKS, Kept
 from treasury_watch.rules.diagnostics import Diagnostic, in_order, use_one_of
+from treasury_watch.rules.lock import FILE_NAME, read_lock
 from treasury_watch.rules.reader import FileRead, read_rule_file
 from treasury_watch.rules.reference import read_list, read_risk_points, read_table
 from treasury_watch.rules.schema import NamedList, RuleSet, Span, Table
@@ -22,8 +24,8 @@ KINDS = ("ruleset", "list", "table", "risk_points")
 def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
     """The rule set that the files say, or `None` and everything that is wrong with them, in the order of the text.
 
-    `files`: path → content, of YAML and CSV files; others are passed over. Paths are those that messages name; no meaning
-    comes from them, but that a table's CSV has its declaration's path with another suffix.
+    `files`: path → content, of YAML and CSV files; others are passed over. Paths are what messages name, and mean nothing
+    else but that a table's CSV has its declaration's path with another suffix.
     """
     report = Report()
     roots = _roots(files, report)
@@ -52,6 +54,23 @@ def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
     if report.diagnostics:
         return None, in_order(report.diagnostics)
     return replace(ruleset, hash=set_hash(ruleset), reference=reference_hash(ruleset)), []
+
+
+def check(ruleset: RuleSet, files: Mapping[str, bytes], as_of: date) -> list[Diagnostic]:
+    """What is not in good keeping in the rule set that `files` say. None of it keeps the set from being judged by.
+
+    `as_of`: the day against which exceptions expire, in the rule set's zone.
+    """
+    report = Report()
+    lock = next((read_lock(path, data, report) for path, data in files.items() if _is_lock(path)), None)
+    points = _roots(files, report)["risk_points"]
+    ids = tuple(each for root in points.values() for each in read_risk_points(root, report)) if points else None
+    kept = Kept(ruleset, lock, ids, as_of)
+    return in_order([*report.diagnostics, *(found for each in CHECKS for found in each(kept))])
+
+
+def _is_lock(path: str) -> bool:
+    return path.rpartition("/")[2] == FILE_NAME
 
 
 def _roots(files: Mapping[str, bytes], report: Report) -> dict[str, dict[str, MappingNode]]:
