@@ -219,8 +219,7 @@ def yuan_of(fen: int) -> Decimal:
 
 def microseconds(moment: datetime) -> int:
     """Whole microseconds since 1970-01-01T00:00:00Z of an aware time, exact for every year."""
-    since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def moment_of(us: int) -> datetime:

@@ -19,10 +19,10 @@ from treasury_watch.domain.verdict import SEVERITY, VERDICTS, Decision, Duplicat
 from treasury_watch.engine.conditions import Judged
 from treasury_watch.engine.program import Program
 from treasury_watch.engine.reasons import hit
-from treasury_watch.engine.state import State
-from treasury_watch.engine.state import Scope as Scope
+from treasury_watch.engine.state import Scope, State
 
 _canonical = msgspec.json.Encoder().encode
+_CONFLICT = Refusal("conflicting_duplicate", "this instruction_id was accepted before with other content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,57 @@ class Engine:
         Refuses `too_late` what is older than the newest accepted of its partition-key value by more than `max_lateness`, and
         `conflicting_duplicate` what carries a known id with other content.
         """
-        return [self._judge(instruction) for instruction in batch]
+        program, state, settle, log = self.program, self.state, self._settle, self.state.log
+        partition_key, max_lateness_us, ruleset = program.partition_key, program.max_lateness_us, program.ruleset
+        new_ids, touched = state.new_ids, state.touched
+        mark = "-" + ruleset.hash[7:23]
+        day, judge = None, None
+        outcomes: list[Outcome] = []
+        for instruction in batch:
+            us = microseconds(instruction.event_time)
+            key = partition_key(instruction)
+            scope = touched[key][0] if key in touched else state.scope(key)
+            watermark = scope.watermark
+            if us < watermark - max_lateness_us:
+                outcomes.append(_too_late(instruction, watermark))
+                continue
+            instruction_id = instruction.instruction_id
+            fingerprint = blake2b(_canonical(instruction), digest_size=16)
+            seen = scope.ids.get(instruction_id)
+            if seen is not None:
+                if int.from_bytes(seen[16:], "big", signed=True) >= watermark - max_lateness_us:
+                    outcomes.append(Duplicate(instruction_id) if seen[:16] == fingerprint.digest() else _CONFLICT)
+                    continue
+                del scope.ids[instruction_id]  # so that the ids stay in order of arrival
+            scope.ids[instruction_id] = fingerprint.digest() + us.to_bytes(8, "big", signed=True)
+            new_ids += (scope, instruction_id, seen)
+            if us > watermark:
+                scope.watermark = us
+            today = program.days.of(us)
+            if today is not day:
+                day, judge = today, program.judge(today)
+            amount = program.amount(instruction, fen_of(instruction.amount), today.ordinal)
+            settled = judge(instruction, us, amount, today, scope, settle, log)  # type: ignore[misc]
+            outcomes.append(
+                Decision(
+                    1,
+                    fingerprint.hexdigest() + mark,
+                    instruction_id,
+                    instruction.jurisdiction,
+                    instruction.budget_unit,
+                    instruction.amount,
+                    instruction.currency or HOME_CURRENCY,
+                    instruction.event_time,
+                    "pass" if settled is None else settled.verdict,
+                    False if settled is None else settled.evidence_required,
+                    us < watermark,
+                    () if settled is None else settled.hits,
+                    ruleset.hash,
+                    ruleset.reference,
+                    __version__,
+                )
+            )
+        return outcomes
 
     def absorb(self) -> None:
         """Keeps the effects of everything assessed since the last `absorb` or `discard`."""
@@ -71,48 +121,6 @@ class Engine:
         engine = cls(program)
         engine.state.load(data)
         return engine
-
-    def _judge(self, instruction: Instruction) -> Outcome:
-        program, state = self.program, self.state
-        us = microseconds(instruction.event_time)
-        scope = state.scope(program.partition_key(instruction) or "")
-        watermark = scope.watermark
-        if us < watermark - program.max_lateness_us:
-            newest = moment_of(watermark).isoformat(timespec="seconds")
-            return Refusal("too_late", f"event_time {instruction.event_time.isoformat()} is too far behind {newest}")
-        fingerprint = blake2b(_canonical(instruction), digest_size=16).digest()
-        instruction_id = instruction.instruction_id
-        seen = scope.ids.get(instruction_id)
-        if seen is not None and int.from_bytes(seen[16:], "big", signed=True) >= watermark - program.max_lateness_us:
-            if seen[:16] == fingerprint:
-                return Duplicate(instruction_id)
-            return Refusal("conflicting_duplicate", "an instruction with this instruction_id and other content was accepted before")
-        state.new_ids.append((scope, instruction_id, seen))
-        if seen is not None:
-            del scope.ids[instruction_id]  # so that the ids stay in order of arrival
-        scope.ids[instruction_id] = fingerprint + us.to_bytes(8, "big", signed=True)
-        if us > watermark:
-            scope.watermark = us
-        day = program.days.of(us)
-        amount = program.amount(instruction, fen_of(instruction.amount), day.ordinal)
-        settled = program.judge(day)(instruction, us, amount, day, scope, self._settle, state.log.append)
-        return Decision(
-            1,
-            f"{fingerprint.hex()}-{program.ruleset.hash[7:23]}",
-            instruction_id,
-            instruction.jurisdiction,
-            instruction.budget_unit,
-            instruction.amount,
-            instruction.currency or HOME_CURRENCY,
-            instruction.event_time,
-            "pass" if settled is None else settled.verdict,
-            False if settled is None else settled.evidence_required,
-            us < watermark,
-            () if settled is None else settled.hits,
-            program.ruleset.hash,
-            program.ruleset.reference,
-            __version__,
-        )
 
     def _settle(
         self,
@@ -134,3 +142,8 @@ class Engine:
                 severity = max(severity, SEVERITY[found.action])
                 evidence_required = evidence_required or rule.evidence_required
         return Settled(VERDICTS[severity], evidence_required, tuple(hits))
+
+
+def _too_late(instruction: Instruction, watermark: int) -> Refusal:
+    newest = moment_of(watermark).isoformat(timespec="seconds")
+    return Refusal("too_late", f"event_time {instruction.event_time.isoformat()} is too far behind the newest, {newest}")

@@ -16,7 +16,7 @@ from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, Kind, acco
 from treasury_watch.engine import values, windows
 from treasury_watch.engine.program import Program, column_kind, pattern
 from treasury_watch.engine.state import ANCIENT, Scope
-from treasury_watch.rules.compiler import FOREVER, param_on, runtime_value, spelled_out
+from treasury_watch.rules.compiler import FOREVER, LONG_KEY, param_on, runtime_value, spelled_out
 from treasury_watch.rules.plan import SeriesKey, series_key
 from treasury_watch.rules.schema import (
     Aggregate,
@@ -266,7 +266,8 @@ class Judged:
             last = at == len(fields)
             prefixed = kind in (Kind.TEXT, Kind.NAME, Kind.ACCOUNT) and not last
             parts.append(f"{len(value)}|{value}" if prefixed else f"{value}" if last else f"{value}|")
-        return values.bounded("".join(parts))
+        joined = "".join(parts)
+        return joined if len(joined) <= LONG_KEY else values.digest(joined)
 
 
 def conjunction(truths: Iterator[Truth]) -> Truth:

@@ -6,12 +6,14 @@ from bisect import bisect_right
 from collections.abc import Callable
 from datetime import date, timedelta
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
+from unicodedata import is_normalized
 
 import re2
 
 from treasury_watch.domain.calendar import Days, LocalDay
-from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, Kind, account_form, name_form
+from treasury_watch.domain.payment import FIELDS, HOME_CURRENCY, Instruction, Kind, account_form, name_form
 from treasury_watch.engine import values, windows
 from treasury_watch.engine.state import ANCIENT
 from treasury_watch.rules.compiler import Compiler, boundaries, runtime_value
@@ -37,6 +39,7 @@ class Program:
         self.ruleset = ruleset
         self.max_lateness_us = max_lateness // timedelta(microseconds=1)
         self.days = Days(ruleset.timezone)
+        self.partition_key = _partition_key(ruleset.partition_by)
         self.rules = running(ruleset)
         self.series = plan(ruleset)
         self._boundaries = boundaries(ruleset)
@@ -55,15 +58,6 @@ class Program:
     def source(self, ordinal: int) -> str:
         """The generated source for a local day, for people who want to see what runs."""
         return self._compiler(ordinal).source()
-
-    def partition_key(self, instruction: Instruction) -> str | None:
-        """The partition-key value of an instruction, as it stands in the message; `None` if it has none."""
-        name = self.ruleset.partition_by
-        if name.startswith("attributes."):
-            value: Any = (instruction.attributes or {}).get(name.removeprefix("attributes."))
-        else:
-            value = getattr(instruction, name)
-        return value if value is None or isinstance(value, str) else str(value)
 
     def amount(self, instruction: Instruction, fen: int, ordinal: int) -> int | None:
         """The amount in fen of CNY as rules see it: missing in a currency without a rate on that local day."""
@@ -94,6 +88,13 @@ class Program:
         if key not in self._bound:
             self._bound[key] = pattern(argument) if form == "pattern" else _column(*argument)
         return self._bound[key]
+
+
+def _partition_key(name: str) -> Callable[[Instruction], str]:
+    """The partition-key value of an instruction as text, as it is the message's key: empty where it is missing."""
+    if FIELDS[name].required and FIELDS[name].kind in (Kind.TEXT, Kind.ENUM):
+        return attrgetter(name)
+    return lambda instruction: str("" if (value := getattr(instruction, name)) is None else value)
 
 
 def pattern(text: str) -> Callable[[str], bool]:
@@ -150,11 +151,12 @@ _NAMES: dict[str, Any] = {
     "BEFORE_ALL": ANCIENT,
     "account_form": account_form,
     "name_form": name_form,
+    "is_normalized": is_normalized,
     **{name: getattr(windows, name) for name in (
         "cut_values", "cut_times", "total", "least", "greatest", "mean", "add_entry", "add_time",
     )},
     **{name: getattr(values, name) for name in (
-        "bounded", "any_word", "add_exact", "sub_exact", "mul_exact", "div_exact",
+        "digest", "any_word", "add_exact", "sub_exact", "mul_exact", "div_exact",
         "attribute_number", "attribute_money", "attribute_text", "attribute_boolean", "attribute_any",
         "sum_of", "min_of", "max_of", "avg_of", "distinct_of",
     )},

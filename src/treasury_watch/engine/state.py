@@ -26,8 +26,6 @@ VERSION = 1
 ANCIENT = -(2**63)  # before every event time
 _FINGERPRINT = 16  # bytes
 
-Log = list[tuple["Scope", int, str | bytes, int]]
-
 
 class Scope:
     """The memory of one partition-key value. `watermark` is the newest event time accepted (microseconds)."""
@@ -53,10 +51,14 @@ class State:
         self._max_lateness_us = max_lateness_us
         self._reaches = [each.reach_us + max_lateness_us for each in series]
         self.scopes: dict[str, Scope] = {}
-        self.log: Log = []  # series additions, oldest first
-        self.new_ids: list[tuple[Scope, str, bytes | None]] = []  # ids noted, with what they replaced
+        # Flat lists, since a tuple for each addition would keep the garbage collector busy. Additions to series, oldest first: scope,
+        # series number, key, time. Ids noted: scope, id, what it replaced.
+        self.log: list[Any] = []
+        self.new_ids: list[Any] = []
         self.touched: dict[str, tuple[Scope, int]] = {}  # scopes judged in, with the watermark they had before
-        self._sweep: Iterator[tuple[Scope, int, str | bytes]] = iter(())
+        self._sweep: list[tuple[str | bytes, array[int] | Blocks]] = []  # the keys of the series that is being gone through
+        self._sweeping: tuple[Scope, int] = (Scope(0), 0)
+        self._swept = self._place = 0
 
     def scope(self, key: str) -> Scope:
         """The scope of a partition-key value, noted as touched."""
@@ -71,22 +73,20 @@ class State:
 
     def absorb(self) -> None:
         """Keeps what the log says, and forgets some of what has expired: work in proportion to what was added."""
-        for scope, index, key, _ in self.log:
-            self._trim(scope, index, key)
         for scope, _ in self.touched.values():
             self._forget_ids(scope)
-        self._forget_some(2 * len(self.log))
+        self._forget_entries(len(self.log) // 4)
         self.log.clear()
         self.new_ids.clear()
         self.touched.clear()
 
     def discard(self) -> None:
         """Undoes what the log says, newest first."""
-        for scope, index, key, us in reversed(self.log):
+        for scope, index, key, us in _rows(self.log, 4):
             value = remove_entry(scope.series[index], key, us, self._series[index].keeps)
             if self._series[index].symbolic:
                 scope.symbols.release(value)
-        for scope, instruction_id, replaced in reversed(self.new_ids):
+        for scope, instruction_id, replaced in _rows(self.new_ids, 3):
             del scope.ids[instruction_id]
             if replaced is not None:
                 scope.ids[instruction_id] = replaced
@@ -100,13 +100,6 @@ class State:
 
     # --- forgetting ---
 
-    def _trim(self, scope: Scope, index: int, key: str | bytes) -> None:
-        series = self._series[index]
-        gone = trim(scope.series[index], key, scope.watermark - self._reaches[index], series.keeps)
-        if series.symbolic:
-            for symbol in gone:
-                scope.symbols.release(symbol)
-
     def _forget_ids(self, scope: Scope) -> None:
         before = scope.watermark - self._max_lateness_us
         expired = []
@@ -117,20 +110,37 @@ class State:
         for instruction_id in expired:
             del scope.ids[instruction_id]
 
-    def _forget_some(self, keys: int) -> None:
-        """Looks at that many keys more, going round all of them, so that keys which are never used again are forgotten too."""
-        for _ in range(keys):
-            found = next(self._sweep, None)
-            if found is None:
-                self._sweep = self._everything()
-                return
-            self._trim(*found)
+    def _forget_entries(self, keys: int) -> None:
+        """Looks at that many keys for expired entries, going round all of them: as many as were added, so that memory is bounded by what
+        was added in one round, also under keys that are never used again."""
+        while keys > 0:
+            if self._swept >= len(self._sweep):
+                self._next_sweep()
+                if not self._sweep:
+                    return
+            found = self._sweep[self._swept : self._swept + keys]
+            self._swept += len(found)
+            keys -= len(found)
+            scope, index = self._sweeping
+            series, before = self._series[index], scope.watermark - self._reaches[index]
+            for key, entries in found:
+                if (entries[0] if type(entries) is array else entries.firsts[0]) < before:  # type: ignore[union-attr, index]
+                    gone = trim(scope.series[index], key, before, series.keeps)
+                    if series.symbolic:
+                        for symbol in gone:
+                            scope.symbols.release(symbol)
 
-    def _everything(self) -> Iterator[tuple[Scope, int, str | bytes]]:
-        for scope in list(self.scopes.values()):
-            for index in range(len(self._series)):
-                for key in list(scope.series[index]):
-                    yield scope, index, key
+    def _next_sweep(self) -> None:
+        """Goes on to the next series that holds any key; to none if there is none."""
+        scopes = list(self.scopes.values())
+        places = [(scope, index) for scope in scopes for index in range(len(self._series)) if scope.series[index]]
+        self._place = (self._place + 1) % len(places) if places else 0
+        self._swept = 0
+        self._sweep = []
+        if places:
+            self._sweeping = scope, index = places[self._place]
+            self._sweep = list(scope.series[index].items())
+
 
     # --- counting and encoding ---
 
@@ -208,6 +218,12 @@ class State:
                 n = len(packed) // 2 if keeps else len(packed)
                 scope.series[index][key] = packed if n <= BLOCK else Blocks(packed, keeps)
         return scope
+
+
+def _rows(flat: list[Any], width: int) -> Iterator[list[Any]]:
+    """The rows of a flat list, last first."""
+    for at in range(len(flat) - width, -1, -width):
+        yield flat[at : at + width]
 
 
 def _little(packed: array[int]) -> bytes:

@@ -14,14 +14,11 @@ from typing import Any
 from treasury_watch.domain.payment import AttributeValue
 
 Number = int | Fraction
-_LONG_KEY = 64
 _WIDE = Context(prec=200)  # digits: no amount is rounded when its point is placed
 
 
-def bounded(key: str) -> str | bytes:
-    """A key of bounded size: itself or, if it is long, its 128-bit BLAKE2b digest (a `bytes`, so never equal to a short key)."""
-    if len(key) <= _LONG_KEY:
-        return key
+def digest(key: str) -> bytes:
+    """The 128-bit BLAKE2b digest that stands for a long key (a `bytes`, so never equal to a key that is kept as it is)."""
     return hashlib.blake2b(key.encode("utf-8"), digest_size=16).digest()
 
 

@@ -43,6 +43,7 @@ from treasury_watch.rules.schema import (
 )
 
 FOREVER = date.max.toordinal() + 1
+LONG_KEY = 64  # characters: keys longer than that are kept as their digest
 _COLUMN_KINDS = {
     "text": Kind.TEXT,
     "account": Kind.ACCOUNT,
@@ -122,7 +123,7 @@ class Compiler:
 
     `judge(p, t, amount, day, scope, settle, log)` takes an instruction, its event time (microseconds), its amount in CNY (fen, or None),
     its local day and the scope of its partition-key value. It calls `settle(fired, …)` if a rule fired, adds the instruction to the
-    series that it belongs to, appends each addition to `log`, and returns what `settle` returned, or None.
+    series that it belongs to, extends `log` by scope, series number, key and time of each addition, and returns what `settle` returned, or None.
     """
 
     def __init__(
@@ -305,11 +306,14 @@ class Compiler:
             case Kind.MONEY:
                 return Expression("amount", True, kind)
             case Kind.NAME | Kind.ACCOUNT:
-                form = "account_form" if kind is Kind.ACCOUNT else "name_form"
-                self._prelude[f"r_{name}"] = f"p.{name}"
-                self._prelude[f"n_{name}"] = (
-                    f"r_{name} if r_{name} is None or r_{name}.isascii() and r_{name}.isalnum() else {form}(r_{name})"
-                )
+                raw = f"r_{name}"
+                self._prelude[raw] = f"p.{name}"
+                # Most texts are in normal form already: that is asked here, where it costs no call.
+                if kind is Kind.ACCOUNT:
+                    normal, form = f"{raw}.isascii() and {raw}.isalnum()", "account_form"
+                else:
+                    normal, form = f"{raw}.isalnum() and is_normalized('NFKC', {raw})", "name_form"
+                self._prelude[f"n_{name}"] = f"{raw} if {raw} is None or {normal} else {form}({raw})"
                 return Expression(f"n_{name}", may_miss, kind)
             case Kind.DATE:
                 self._prelude[f"n_{name}"] = f"p.{name} if p.{name} is None else p.{name}.toordinal()"
@@ -415,9 +419,9 @@ class Compiler:
                     parts.append(f"{{{value.code}}}" + ("|" if at < len(values) else ""))
             missing = " or ".join(f"{value.code} is None" for value in values if value.may_miss)
             if len(values) == 1 and values[0].kind in _TEXT_KINDS:
-                code = f"bounded({values[0].code})"
+                code = f"({values[0].code} if len({values[0].code}) <= {LONG_KEY} else digest({values[0].code}))"
             else:
-                code = f"bounded(f{''.join(parts)!r})" if parts else "''"
+                code = f"(k if len(k := f{''.join(parts)!r}) <= {LONG_KEY} else digest(k))" if parts else "''"
             return f"None if {missing} else {code}" if missing else code
 
         return self._once(("key", series.key.by, series.key.fiscal), "k", make)
@@ -476,7 +480,7 @@ class Compiler:
             lines = [f"add_entry({at}, {key}, t, scope.symbols.take({self._own(series)}))"]
         else:
             lines = [f"add_entry({at}, {key}, t, {self._own(series)})"]
-        lines.append(f"log((scope, {series.index}, k, t))")
+        lines.append(f"log += (scope, {series.index}, k, t)")
         if not tests:
             return lines
         return [f"if {' and '.join(tests)}:", *("    " + line for line in lines)]
