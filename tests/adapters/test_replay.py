@@ -6,49 +6,24 @@ import io
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.builders import make_instruction
+from tests.rulesets import aggregate, leaf, make_rule, make_ruleset, ref, yuan
 from treasury_watch.adapters.jsonl import Line
 from treasury_watch.adapters.replay import Refused, ReplaySummary, replay
 from treasury_watch.adapters.wire import decode_decision, encode_instruction
 from treasury_watch.domain.verdict import Text
 from treasury_watch.engine import Program
-from treasury_watch.rules.schema import Aggregate, FeatureRef, FieldRef, Leaf, Rule, RuleFile, RuleSet
 
-
-def rule(id: str, when: Leaf, **changes: Any) -> Rule:
-    said: dict[str, Any] = {
-        "id": id, "revision": 1, "title": Text("标题", "title"), "mode": "live", "action": "intercept", "level": "red",
-        "evidence_required": False, "risk_point": None, "basis": None, "effective_from": None, "effective_until": None,
-        "on_missing": "pass", "params": {}, "features": {}, "when": when, "exceptions": (),
-        "reason": Text("支付{amount}元", "payment of CNY {amount}"),
-    }  # fmt: skip
-    return Rule(**said | changes)
-
-
-DAY_TOTAL = Aggregate("sum", "amount", ("budget_unit",), period="day", population="attempted")
-RULES = RuleSet(
-    "Asia/Shanghai",
-    "jurisdiction",
-    (
-        RuleFile(
-            "rules/test.yaml", "test", "owner",
-            (
-                rule("AMT-001", Leaf(FieldRef("amount"), "gte", Decimal("500000.00"))),
-                rule("AMT-002", Leaf(FieldRef("amount"), "gte", Decimal("100000.00")), mode="shadow"),
-                rule(
-                    "DAY-001", Leaf(FeatureRef("total", DAY_TOTAL), "gt", Decimal("600000.00")),
-                    action="warn", features={"total": DAY_TOTAL},
-                ),
-            ),
-            (), {},
-        ),
-    ),
-)  # fmt: skip
+DAY_TOTAL = aggregate("sum", "amount", "budget_unit", period="day", population="attempted")
+RULES = make_ruleset(
+    make_rule("AMT-001", leaf("amount", "gte", yuan("500000.00")), reason=Text("支付{amount}元", "CNY {amount}")),
+    make_rule("AMT-002", leaf("amount", "gte", yuan("100000.00")), mode="shadow"),
+    make_rule("DAY-001", leaf(ref(DAY_TOTAL), "gt", yuan("600000.00")), action="warn"),
+)
 
 
 def file_of(*values: Any) -> list[Line]:

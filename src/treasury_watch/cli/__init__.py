@@ -88,4 +88,4 @@ def _usage(error: typer.TyperException) -> str:
 
 
 def _complain(text: str) -> None:
-    typer.echo(f"error: {text}", err=True)
+    typer.echo(text if "\n" in text else f"error: {text}", err=True)

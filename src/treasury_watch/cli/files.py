@@ -114,10 +114,12 @@ def replay(
 
     if as_json and out == STANDARD:
         raise Failure("--json and --out - cannot both have standard output")
+    with failing_on(UnreadableFile):
+        opened = Lines(source)
     program = load_program(rules, max_lateness_days)
     with (
         failing_on(UnreadableFile),
-        Lines(source) as lines,
+        opened as lines,
         output_file(out, reads=source) as decisions,
         output_file(dead_letters, reads=source) as refused,
         progress(f"replay {source.name}", lines.size, in_bytes=True) as done,
