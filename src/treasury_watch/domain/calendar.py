@@ -56,7 +56,9 @@ class Days:
         return day
 
     def midnight(self, day: date) -> int:
-        """The instant at which a local day starts; where its midnight is skipped by a zone change, the first instant after."""
+        """The instant at which a local day starts; where its midnight is skipped by a zone change, the first instant
+        after.
+        """
         return microseconds(datetime(day.year, day.month, day.day, tzinfo=self.zone))
 
     def _day(self, day: date) -> LocalDay:
@@ -66,7 +68,9 @@ class Days:
                 ordinal=day.toordinal(),
                 year=day.year,
                 day_us=self.midnight(day),
-                week_us=self.midnight(day - timedelta(days=day.weekday())) if day.toordinal() > 7 else self.midnight(day),
+                week_us=self.midnight(day - timedelta(days=day.weekday()))
+                if day.toordinal() > 7
+                else self.midnight(day),
                 month_us=self.midnight(day.replace(day=1)),
                 quarter_us=self.midnight(day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)),
                 year_us=self.midnight(day.replace(month=1, day=1)),

@@ -32,7 +32,8 @@ class Instruction(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omi
     """One payment instruction, as published on `treasury.payments`; `None` means missing.
 
     `amount` is the decimal text of the message (two places, |amount| < 10^16, in `currency`); `event_time` is aware and
-    keeps the offset it was sent with, to the microsecond. Money is never a float. Source: contract, "Payment instruction".
+    keeps the offset it was sent with, to the microsecond. Money is never a float. Source: contract, "Payment
+    instruction".
     """
 
     instruction_id: Annotated[str, Meta(min_length=1, max_length=64)]

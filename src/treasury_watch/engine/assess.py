@@ -1,7 +1,8 @@
 """Assessment (判定): batches of instructions in, one outcome each out.
 
-`assess` judges in order, each instruction against the state plus the effects of all before it; `absorb` keeps those effects once the
-decisions are published, `discard` drops them. Any split of the same instructions into batches gives the same outcomes.
+`assess` judges in order, each instruction against the state plus the effects of all before it; `absorb` keeps those
+effects once the decisions are published, `discard` drops them. Any split of the same instructions into batches gives
+the same outcomes.
 """
 
 from __future__ import annotations
@@ -46,9 +47,11 @@ class Engine:
         self.state = State(list(program.series.values()), program.max_lateness_us)
 
     def assess(self, batch: Sequence[Instruction]) -> list[Outcome]:
-        """One outcome for each instruction, in order. Instructions are valid as `wire` makes them; any order of event times will do.
+        """One outcome for each instruction, in order. Instructions are valid as `wire` makes them; any order of event
+        times will do.
 
-        Refuses `too_late` what is older than the newest accepted of its partition-key value by more than `max_lateness`, and
+        Refuses `too_late` what is older than the newest accepted of its partition-key value by more than
+        `max_lateness`, and
         `conflicting_duplicate` what carries a known id with other content.
         """
         program, state, settle, log = self.program, self.state, self._settle, self.state.log
@@ -146,4 +149,6 @@ class Engine:
 
 def _too_late(instruction: Instruction, watermark: int) -> Refusal:
     newest = moment_of(watermark).isoformat(timespec="seconds")
-    return Refusal("too_late", f"event_time {instruction.event_time.isoformat()} is too far behind the newest, {newest}")
+    return Refusal(
+        "too_late", f"event_time {instruction.event_time.isoformat()} is too far behind the newest, {newest}"
+    )

@@ -1,12 +1,12 @@
 """Conditions, interpreted: the truth of a rule in Kleene logic for one instruction, with the values it rests on.
 
-The compiled rules decide; this says why. It is the plain reading of the rule guide, asked only of rules that fired, and a test holds the
-two to the same answers.
+The compiled rules decide; this says why. It is the plain reading of the rule guide, asked only of rules that fired,
+and a test holds the two to the same answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -71,7 +71,7 @@ class Judged:
 
     def _leaf(self, leaf: Leaf) -> Truth:
         if leaf.operator == "is_missing":
-            return (self.value(leaf.subject)[0] is None) == leaf.operand
+            return bool((self.value(leaf.subject)[0] is None) == leaf.operand)
         simpler = spelled_out(leaf)
         if simpler is not leaf:
             return self.truth(simpler)
@@ -83,7 +83,7 @@ class Judged:
                 choices = [runtime_value(each, kind) for each in leaf.operand]
                 if leaf.operator == "between":
                     return bool(choices[0] <= left <= choices[1])
-                return (left in choices) == (leaf.operator == "in")
+                return bool((left in choices) == (leaf.operator == "in"))
             case "in_list":
                 entries = self.program.ruleset.lists[leaf.operand.name].entries
                 return any(
@@ -113,7 +113,9 @@ class Judged:
     # --- values ---
 
     def value(self, operand: Operand, context: Any = None) -> tuple[Any, Kind]:
-        """An operand's run-time value (`None`: missing) and its kind, as compared with `context`: a kind or the other side."""
+        """An operand's run-time value (`None`: missing) and its kind, as compared with `context`: a kind or the other
+        side.
+        """
         match operand:
             case FieldRef(name):
                 return self.field(name, context)
@@ -190,7 +192,9 @@ class Judged:
             case Lookup():
                 table = self.program.ruleset.tables[feature.table]
                 key = tuple(self.field(name, Kind.TEXT)[0] for name in feature.key)
-                found = None if None in key else self.program.column(feature.table, feature.column)(key, self.day.ordinal)
+                found = (
+                    None if None in key else self.program.column(feature.table, feature.column)(key, self.day.ordinal)
+                )
                 return found, column_kind(table, feature.column)
             case Arithmetic():
                 return self._arithmetic(feature)
@@ -225,7 +229,7 @@ class Judged:
         if feature.kind == "count":
             return len(cut) + self._counted(series.key), kind
         own = own if self._counted(series.key) else None
-        everything = self.scope.symbols.of(cut) if series.symbolic else list(cut)
+        everything: list[Any] = self.scope.symbols.of(cut) if series.symbolic else list(cut)
         return _AGGREGATES[feature.kind](everything, own), kind
 
     def _after(self, feature: Aggregate) -> int:
@@ -320,13 +324,13 @@ _OPERATORS = {
         "eq", "ne", "gt", "gte", "lt", "lte", "same_as", "contains", "starts_with", "ends_with", "multiple_of",
     )
 }  # fmt: skip
-_ARITHMETIC = {
+_ARITHMETIC: dict[str, Callable[..., Any]] = {
     "add": values.add_exact,
     "sub": values.sub_exact,
     "mul": values.mul_exact,
     "div": values.div_exact,
 }
-_AGGREGATES = {
+_AGGREGATES: dict[str, Callable[..., Any]] = {
     "sum": values.sum_of,
     "min": values.min_of,
     "max": values.max_of,

@@ -30,7 +30,9 @@ Column = Callable[[tuple[Any, ...], int], Any]
 
 
 class Program:
-    """A compiled rule set. Nothing in it changes a verdict once it is made: what it remembers are its own functions and days."""
+    """A compiled rule set. Nothing in it changes a verdict once it is made: what it remembers are its own functions
+    and days.
+    """
 
     def __init__(self, ruleset: RuleSet, max_lateness: timedelta = DEFAULT_MAX_LATENESS) -> None:
         """Raises ValueError if `max_lateness` is negative or the rule set's zone is unknown."""
@@ -70,7 +72,8 @@ class Program:
     def column(self, table: str, column: str) -> Column:
         """The look-up `(key cells, local day) → value or None` of one column of a table, in run-time values."""
         found = self.ruleset.tables[table]
-        return self._bind("column", (found, column, column_kind(found, column)))
+        bound: Column = self._bind("column", (found, column, column_kind(found, column)))
+        return bound
 
     def _compiler(self, ordinal: int) -> Compiler:
         return Compiler(self.ruleset, self.series, ordinal, self._bind)
@@ -79,7 +82,7 @@ class Program:
         compiler = self._compiler(ordinal)
         source = compiler.source()
         namespace: dict[str, Any] = {**_NAMES, **compiler.constants}
-        exec(compile(source, f"<rules from {date.fromordinal(ordinal)}>", "exec"), namespace)  # noqa: S102
+        exec(compile(source, f"<rules from {date.fromordinal(ordinal)}>", "exec"), namespace)
         judge: Judge = namespace["judge"]
         return judge
 
@@ -98,7 +101,8 @@ def _partition_key(name: str) -> Callable[[Instruction], str]:
 
 
 def pattern(text: str) -> Callable[[str], bool]:
-    """A test for a linear-time regular expression, found anywhere in a text. Raises re2.error on one that RE2 does not take.
+    """A test for a linear-time regular expression, found anywhere in a text. Raises re2.error on one that RE2 does
+    not take.
 
     Answers for short texts are remembered: names and purposes come again and again.
     """
@@ -142,7 +146,9 @@ def _column(table: Table, column: str, kind: Kind) -> Column:
 
 
 def _key_cell(cell: Any, kind: Kind) -> Any:
-    """A key cell as the field that is looked up with it has it: integers need not be read as such by the table's reader."""
+    """A key cell as the field that is looked up with it has it: integers need not be read as such by the table's
+    reader.
+    """
     return int(cell) if kind is Kind.INTEGER and isinstance(cell, str) else runtime_value(cell, kind)
 
 

@@ -104,7 +104,7 @@ def _shown(name: str, rule: Rule, judged: Judged, language: str, *, labels: bool
     if value is None:
         return None
     if known.kind is Kind.ENUM and labels and language == "zh":
-        return known.values.get(value, value)
+        return known.values[value]
     if known.kind is Kind.TIME:
         local: datetime = value.astimezone(judged.program.days.zone)
         return local.isoformat(sep=" ", timespec="seconds")
@@ -127,7 +127,13 @@ def _scalar_text(value: Any) -> str:
     """A parameter or attribute as it is written."""
     if isinstance(value, bool):
         return str(value).lower()
-    return value.isoformat() if isinstance(value, date) else format(value, "f") if hasattr(value, "quantize") else str(value)
+    return (
+        value.isoformat()
+        if isinstance(value, date)
+        else format(value, "f")
+        if hasattr(value, "quantize")
+        else str(value)
+    )
 
 
 def _title(name: str, rule: Rule) -> str:

@@ -77,7 +77,9 @@ def _instruction(pay: Mapping[str, Any], event_time: datetime, number: int) -> I
         if value is not None:
             (fields if local == name else attributes)[local] = value
     if attributes:
-        fields["attributes"] = {name: float(value) if hasattr(value, "quantize") else value for name, value in attributes.items()}
+        fields["attributes"] = {
+            name: float(value) if hasattr(value, "quantize") else value for name, value in attributes.items()
+        }
     if "amount" in fields and not AMOUNT.fullmatch(fields["amount"]):
         raise ValueError(f"amount {fields['amount']} is not a decimal with two places")
     return msgspec.convert(fields, Instruction)

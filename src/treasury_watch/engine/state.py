@@ -1,10 +1,11 @@
 """State (状态): what is remembered of one partition's instructions, kept apart for each value of the partition key.
 
-A scope is one such value. It remembers the ids it has seen, with the fingerprint of their content, and the entries of every series.
-What is forgotten is only what no acceptable instruction can ask for any more; when it is forgotten has no effect on any verdict.
+A scope is one such value. It remembers the ids it has seen, with the fingerprint of their content, and the entries of
+every series. What is forgotten is only what no acceptable instruction can ask for any more; when it is forgotten has
+no effect on any verdict.
 
-Encoding: MessagePack of `[version, series names, {scope: [watermark, ids, series]}]`, with what has expired left out and everything in
-order, so that equal states have equal bytes.
+Encoding: MessagePack of `[version, series names, {scope: [watermark, ids, series]}]`, with what has expired left out
+and everything in order, so that equal states have equal bytes.
 """
 
 from __future__ import annotations
@@ -44,19 +45,24 @@ class StateError(ValueError):
 
 
 class State:
-    """All scopes of one partition, with the effects that are not absorbed yet kept on a log so that they can be undone."""
+    """All scopes of one partition, with the effects that are not absorbed yet kept on a log so that they can be
+    undone.
+    """
 
     def __init__(self, series: list[Series], max_lateness_us: int) -> None:
         self._series = series
         self._max_lateness_us = max_lateness_us
         self._reaches = [each.reach_us + max_lateness_us for each in series]
         self.scopes: dict[str, Scope] = {}
-        # Flat lists, since a tuple for each addition would keep the garbage collector busy. Additions to series, oldest first: scope,
+        # Flat lists, since a tuple for each addition would keep the garbage collector busy. Additions to series,
+        # oldest first: scope,
         # series number, key, time. Ids noted: scope, id, what it replaced.
         self.log: list[Any] = []
         self.new_ids: list[Any] = []
         self.touched: dict[str, tuple[Scope, int]] = {}  # scopes judged in, with the watermark they had before
-        self._sweep: list[tuple[str | bytes, array[int] | Blocks]] = []  # the keys of the series that is being gone through
+        self._sweep: list[
+            tuple[str | bytes, array[int] | Blocks]
+        ] = []  # the keys of the series that is being gone through
         self._sweeping: tuple[Scope, int] = (Scope(0), 0)
         self._swept = self._place = 0
 
@@ -111,8 +117,8 @@ class State:
             del scope.ids[instruction_id]
 
     def _forget_entries(self, keys: int) -> None:
-        """Looks at that many keys for expired entries, going round all of them: as many as were added, so that memory is bounded by what
-        was added in one round, also under keys that are never used again."""
+        """Looks at that many keys for expired entries, going round all of them: as many as were added, so that memory
+        is bounded by what was added in one round, also under keys that are never used again."""
         while keys > 0:
             if self._swept >= len(self._sweep):
                 self._next_sweep()
@@ -124,7 +130,7 @@ class State:
             scope, index = self._sweeping
             series, before = self._series[index], scope.watermark - self._reaches[index]
             for key, entries in found:
-                if (entries[0] if type(entries) is array else entries.firsts[0]) < before:  # type: ignore[union-attr, index]
+                if (entries[0] if isinstance(entries, array) else entries.firsts[0]) < before:
                     gone = trim(scope.series[index], key, before, series.keeps)
                     if series.symbolic:
                         for symbol in gone:
@@ -140,7 +146,6 @@ class State:
         if places:
             self._sweeping = scope, index = places[self._place]
             self._sweep = list(scope.series[index].items())
-
 
     # --- counting and encoding ---
 

@@ -1,8 +1,11 @@
-"""Symbols (符号): numbers that stand for texts and wide numbers, so that windows hold 8 bytes for a value of any length."""
+"""Symbols (符号): numbers that stand for texts and wide numbers, so that windows hold 8 bytes for a value of any
+length.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from typing import Any
 
 
 class Symbols:
@@ -43,7 +46,7 @@ class Symbols:
             self._values[number] = None
             self._free.append(number)
 
-    def of(self, numbers: Iterable[int]) -> list[Hashable]:
+    def of(self, numbers: Iterable[int]) -> list[Any]:
         """The values of numbers in use."""
         values = self._values
         return [values[number] for number in numbers]

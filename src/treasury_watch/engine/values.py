@@ -18,7 +18,9 @@ _WIDE = Context(prec=200)  # digits: no amount is rounded when its point is plac
 
 
 def digest(key: str) -> bytes:
-    """The 128-bit BLAKE2b digest that stands for a long key (a `bytes`, so never equal to a key that is kept as it is)."""
+    """The 128-bit BLAKE2b digest that stands for a long key (a `bytes`, so never equal to a key that is kept as it
+    is).
+    """
     return hashlib.blake2b(key.encode("utf-8"), digest_size=16).digest()
 
 

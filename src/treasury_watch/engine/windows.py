@@ -1,9 +1,10 @@
 """Windows (窗口): the entries of one key in order of event time, and exact aggregates over any stretch of them.
 
-Most keys hold a handful of entries, so a key's entries are one packed `array('q')`: n times (microseconds), followed, where
-values are kept, by n values. A key with more than `BLOCK` entries is a `Blocks`: such arrays in a row, each with its sum, least
-and greatest value, so that an aggregate over a million entries touches two of them and adds up the summaries in between.
-Nothing is sampled or rounded. Entries with equal times stand in the order in which they were added.
+Most keys hold a handful of entries, so a key's entries are one packed `array('q')`: n times (microseconds), followed,
+where values are kept, by n values. A key with more than `BLOCK` entries is a `Blocks`: such arrays in a row, each
+with its sum, least and greatest value, so that an aggregate over a million entries touches two of them and adds up the
+summaries in between. Nothing is sampled or rounded. Entries with equal times stand in the order in which they were
+added.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Blocks:
         return self.blocks.pop(at)
 
     def position(self, us: int) -> tuple[int, int]:
-        """Where the first entry later than `us` stands: block and offset in it; the offset may be the block's length."""
+        """Where the first entry later than `us` stands: block and offset in it (its length at the most)."""
         at = bisect_right(self.firsts, us) - 1
         if at < 0:
             return 0, 0
@@ -120,10 +121,10 @@ class Cut:
         first, lo = blocks.position(after)
         last, hi = blocks.position(upto)
         if first == last:
-            self.ends = (self._part(first, lo, max(lo, hi)),)
+            self.ends = [self._part(first, lo, max(lo, hi))]
             self.inner = slice(0, 0)
         else:
-            self.ends = (self._part(first, lo, None), self._part(last, 0, hi))
+            self.ends = [self._part(first, lo, None), self._part(last, 0, hi)]
             self.inner = slice(first + 1, last)
 
     def _part(self, at: int, lo: int, hi: int | None) -> array[int]:
@@ -161,39 +162,39 @@ def cut_values(entries: array[int] | Blocks | None, after: int, upto: int) -> ar
     """The values of the entries with time in (after, upto]; to be read by the functions below."""
     if entries is None:
         return _NONE
-    if type(entries) is array:
+    if isinstance(entries, array):
         n = len(entries) >> 1
         lo = n + (0 if entries[0] > after else bisect_right(entries, after, 0, n))
         hi = n + (n if entries[n - 1] <= upto else bisect_right(entries, upto, 0, n))
         return entries[lo:hi]
-    return Cut(entries, after, upto)  # type: ignore[arg-type]
+    return Cut(entries, after, upto)
 
 
 def cut_times(entries: array[int] | Blocks | None, after: int, upto: int) -> array[int] | Cut:
     """The same for entries that keep no values: only how many there are means something."""
     if entries is None:
         return _NONE
-    if type(entries) is array:
+    if isinstance(entries, array):
         lo = 0 if entries[0] > after else bisect_right(entries, after)
         hi = len(entries) if entries[-1] <= upto else bisect_right(entries, upto)
         return entries[lo:hi]
-    return Cut(entries, after, upto)  # type: ignore[arg-type]
+    return Cut(entries, after, upto)
 
 
 def total(part: array[int] | Cut, own: int) -> int:
     """The exact sum of a cut's values and one more."""
-    return own + (sum(part) if type(part) is array else part.total())  # type: ignore[union-attr]
+    return own + (sum(part) if isinstance(part, array) else part.total())
 
 
 def least(part: array[int] | Cut, own: int | None) -> int | None:
     """The least of a cut's values and of one more, if there is one; missing (`None`) if there is none at all."""
-    value = min(part, default=own) if type(part) is array else part.least(own)  # type: ignore[union-attr]
+    value = min(part, default=own) if isinstance(part, array) else part.least(own)
     return value if own is None or value is None or value < own else own
 
 
 def greatest(part: array[int] | Cut, own: int | None) -> int | None:
     """The greatest of a cut's values and of one more, if there is one; missing (`None`) if there is none at all."""
-    value = max(part, default=own) if type(part) is array else part.greatest(own)  # type: ignore[union-attr]
+    value = max(part, default=own) if isinstance(part, array) else part.greatest(own)
     return value if own is None or value is None or value > own else own
 
 
@@ -228,7 +229,7 @@ def add_entry(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, 
     entries = series.get(key)
     if entries is None:
         series[key] = array("q", (us, value))
-    elif type(entries) is array:
+    elif isinstance(entries, array):
         n = len(entries) >> 1
         if n < BLOCK:
             insert(entries, us, value, True)
@@ -236,7 +237,7 @@ def add_entry(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, 
             series[key] = blocks = Blocks(entries, True)
             blocks.insert(us, value)
     else:
-        entries.insert(us, value)  # type: ignore[call-arg]
+        entries.insert(us, value)
 
 
 def add_time(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, us: int) -> None:
@@ -244,7 +245,7 @@ def add_time(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, u
     entries = series.get(key)
     if entries is None:
         series[key] = array("q", (us,))
-    elif type(entries) is array:
+    elif isinstance(entries, array):
         if len(entries) < BLOCK:
             insert(entries, us, 0, False)
         else:
@@ -257,7 +258,7 @@ def add_time(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, u
 def remove_entry(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, us: int, keeps: bool) -> int:
     """Takes back the entry that was added last under a key at exactly `us`; its value."""
     entries = series[key]
-    value = remove(entries, us, keeps) if type(entries) is array else entries.remove(us)  # type: ignore[union-attr]
+    value = remove(entries, us, keeps) if isinstance(entries, array) else entries.remove(us)
     if not len(entries):
         del series[key]
     return value
@@ -268,7 +269,7 @@ def trim(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, befor
     entries = series.get(key)
     if entries is None:
         return _NONE
-    if type(entries) is array:
+    if isinstance(entries, array):
         n = len(entries) >> 1 if keeps else len(entries)
         if entries[0] >= before:
             return _NONE
@@ -280,11 +281,11 @@ def trim(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, befor
             series[key] = entries[gone:n] + entries[n + gone :] if keeps else entries[gone:]
         return values
     forgotten: array[int] = array("q")
-    for block in entries.trim(before):  # type: ignore[union-attr]
+    for block in entries.trim(before):
         if keeps:
             forgotten += block[len(block) // 2 :]
-    if len(entries.firsts) == 1 and len(entries) <= BLOCK // 2:  # type: ignore[union-attr]
-        series[key] = entries.packed()  # type: ignore[union-attr]
+    if len(entries.firsts) == 1 and len(entries) <= BLOCK // 2:
+        series[key] = entries.packed()
         rest = trim(series, key, before, keeps)
         forgotten += rest
     return forgotten
@@ -292,7 +293,7 @@ def trim(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, befor
 
 def packed_since(entries: array[int] | Blocks, since: int, keeps: bool) -> array[int]:
     """The entries not older than `since` as one packed array: the same for the same entries, however they are held."""
-    packed = entries if type(entries) is array else entries.packed()  # type: ignore[union-attr]
+    packed = entries if isinstance(entries, array) else entries.packed()
     n = len(packed) >> 1 if keeps else len(packed)
     lo = bisect_right(packed, since - 1, 0, n)
     return packed[lo:n] + packed[n + lo :] if keeps else packed[lo:]

@@ -1,12 +1,14 @@
 """The compiler: a rule set as one Python function per span of days, in two-valued logic.
 
-Kleene's three values are ordered false < missing < true; `all` is the least, `any` the greatest, `not` turns the order round. So "is
-the condition true?" and "is it at least missing?" are each an ordinary two-valued formula over the leaves, where a missing operand counts
-as false in the one and as true in the other (turned round under `not`). The generated function asks the first question of every rule, and
-the second only of rules whose `on_missing` is not `pass`: no third value exists at run time (ADR 0002).
+Kleene's three values are ordered false < missing < true; `all` is the least, `any` the greatest, `not` turns the
+order round. So "is the condition true?" and "is it at least missing?" are each an ordinary two-valued formula over
+the leaves, where a missing operand counts as false in the one and as true in the other (turned round under `not`).
+The generated function asks the first question of every rule, and the second only of rules whose `on_missing` is not
+`pass`: no third value exists at run time (ADR 0002).
 
-Anything dated (a rule's effect, a parameter's value) is resolved when the function is made, which is once for each span of days in
-which nothing dated changes. Features, keys and cuts are computed when first asked for and shared by all rules.
+Anything dated (a rule's effect, a parameter's value) is resolved when the function is made, which is once for each
+span of days in which nothing dated changes. Features, keys and cuts are computed when first asked for and shared by
+all rules.
 
 Money is in fen at run time. The names that generated code uses are given to it by the engine (`engine.program`).
 """
@@ -56,7 +58,13 @@ _COLUMN_KINDS = {
 }
 _COMPARISONS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _TEXT_KINDS = (Kind.TEXT, Kind.NAME, Kind.ACCOUNT, Kind.ENUM)
-_EXACT = {"sum": "total", "min": "least", "max": "greatest", "avg": "mean", "distinct": "distinct_of"}  # of 64-bit values
+_EXACT = {
+    "sum": "total",
+    "min": "least",
+    "max": "greatest",
+    "avg": "mean",
+    "distinct": "distinct_of",
+}  # of 64-bit values
 _PERIOD_START = {"day": "day.day_us", "week": "day.week_us", "month": "day.month_us", "quarter": "day.quarter_us"}
 
 
@@ -70,7 +78,9 @@ class Expression:
 
 
 def runtime_value(value: Scalar, kind: Kind) -> Any:
-    """A value of a rule file or a table as generated code compares it with a value of that kind: exact, in fen, in normal form."""
+    """A value of a rule file or a table as generated code compares it with a value of that kind: exact, in fen, in
+    normal form.
+    """
     if isinstance(value, bool):
         return value
     if isinstance(value, date):
@@ -121,9 +131,11 @@ def in_effect(rule: Rule, ordinal: int) -> bool:
 class Compiler:
     """Generates the source of `judge` for one span of days, and the constants that it refers to by name.
 
-    `judge(p, t, amount, day, scope, settle, log)` takes an instruction, its event time (microseconds), its amount in CNY (fen, or None),
-    its local day and the scope of its partition-key value. It calls `settle(fired, …)` if a rule fired, adds the instruction to the
-    series that it belongs to, extends `log` by scope, series number, key and time of each addition, and returns what `settle` returned, or None.
+    `judge(p, t, amount, day, scope, settle, log)` takes an instruction, its event time (microseconds), its amount in
+    CNY (fen, or None), its local day and the scope of its partition-key value. It calls `settle(fired, …)` if a rule
+    fired, adds the instruction to the series that it belongs to, extends `log` by scope, series number, key and time
+    of each addition, and returns what
+    `settle` returned, or None.
     """
 
     def __init__(
@@ -133,7 +145,9 @@ class Compiler:
         ordinal: int,
         bind: Callable[[str, Any], Any],
     ) -> None:
-        """`bind(form, argument)` gives the run-time object of a pattern, a list or a table column; it is asked once for each."""
+        """`bind(form, argument)` gives the run-time object of a pattern, a list or a table column; it is asked once
+        for each.
+        """
         self._ruleset = ruleset
         self._series = series
         self._ordinal = ordinal
@@ -258,8 +272,8 @@ class Compiler:
     # --- values ---
 
     def _operand(self, operand: Any, context: Any) -> Expression:
-        """Code of an operand. `context` is the kind it will be compared with or, for a subject, the other side, which decides the type of
-        an attribute."""
+        """Code of an operand. `context` is the kind it will be compared with or, for a subject, the other side, which
+        decides the type of an attribute."""
         match operand:
             case FieldRef(name):
                 return self._field(name, context)
@@ -292,7 +306,7 @@ class Compiler:
         }
         default = values.get(None)
         may_miss = None in values.values() or None not in values
-        if param.segment_by is None or len(values) == 1 and None in values:
+        if param.segment_by is None or (len(values) == 1 and None in values):
             return Expression(self._literal(default), may_miss, kind)
         table = self._constant(("param", param.name, param.segment_by, tuple(values.items())), lambda: values)
         segment = self._field(param.segment_by, None).code
@@ -355,7 +369,9 @@ class Compiler:
     def _lookup(self, lookup: Lookup) -> Expression:
         table = self._ruleset.tables[lookup.table]
         kind = _COLUMN_KINDS[table.types[lookup.column]]
-        column = self._constant(("column", lookup.table, lookup.column), lambda: self._bind("column", (table, lookup.column, kind)))
+        column = self._constant(
+            ("column", lookup.table, lookup.column), lambda: self._bind("column", (table, lookup.column, kind))
+        )
         keys = [self._field(name, Kind.TEXT) for name in lookup.key]
         code = ", ".join(key.code for key in keys)
         missing = " or ".join(f"{key.code} is None" for key in keys if key.may_miss)
@@ -376,7 +392,10 @@ class Compiler:
         return Expression(self._once(feature, "v", lambda: code), True, Kind.MONEY if is_money else Kind.INTEGER)
 
     def _is_money(self, operand: Any) -> bool:
-        return isinstance(operand, (FieldRef, FeatureRef, Lookup)) and self._operand(operand, Kind.INTEGER).kind is Kind.MONEY
+        return (
+            isinstance(operand, (FieldRef, FeatureRef, Lookup))
+            and self._operand(operand, Kind.INTEGER).kind is Kind.MONEY
+        )
 
     # --- series ---
 
@@ -486,7 +505,9 @@ class Compiler:
         return [f"if {' and '.join(tests)}:", *("    " + line for line in lines)]
 
     def _attribute_type(self, context: Any) -> tuple[str, Kind]:
-        """Which accessor reads an attribute, and as what kind, from what it is compared with: a kind, an operand, or a tuple of either."""
+        """Which accessor reads an attribute, and as what kind, from what it is compared with: a kind, an operand, or
+        a tuple of either.
+        """
         while isinstance(context, tuple) and context:
             context = context[0]
         if isinstance(context, Param):
@@ -507,8 +528,8 @@ class Compiler:
 
 
 def spelled_out(leaf: Leaf) -> Condition:
-    """The leaf itself or, where one of several right-hand sides may be missing, the simpler leaves that it stands for: so that a choice
-    that is there decides even if another is missing."""
+    """The leaf itself or, where one of several right-hand sides may be missing, the simpler leaves that it stands
+    for: so that a choice that is there decides even if another is missing."""
     if leaf.operator == "length":
         if len(leaf.operand) == 1:
             return leaf

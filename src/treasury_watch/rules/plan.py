@@ -1,7 +1,7 @@
 """The plan: which series of entries a rule set's features need, shared wherever two features say the same.
 
-A series is what is kept: the entries under one list of keys, one `where` and one population. Windows and periods of any length,
-and sums, counts or extremes of the same field, are cut from the same series.
+A series is what is kept: the entries under one list of keys, one `where` and one population. Windows and periods of
+any length, and sums, counts or extremes of the same field, are cut from the same series.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from treasury_watch.rules.schema import (
     RuleSet,
 )
 
-# The longest a period can reach back, the odd hour of a zone change included. A fiscal year is known by its number, and counts for
+# The longest a period can reach back, the odd hour of a zone change included. A fiscal year is known by its number,
+# and counts for
 # instructions of the calendar years before, of and after it.
 _PERIOD_US = {
     "day": DAY_US + 3 * HOUR_US,

@@ -35,10 +35,6 @@ class Span:
     length: int = 1
 
 
-def _span() -> Any:
-    return field(default=None, compare=False, repr=False)
-
-
 # --- operands: what stands on the right-hand side of an operator, in `by`, in arithmetic ---
 
 
@@ -47,7 +43,7 @@ class FieldRef:
     """`{field: amount}`; `attributes.x` for a local field."""
 
     name: str
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +58,14 @@ class Dated:
 class Param:
     """A value that depends on the local day of the event time and, with `segment_by`, on an enumerated field.
 
-    `segments` maps a value of the segment field to its dated values, oldest first; the key `None` is the default segment.
+    `segments` maps a value of the segment field to its dated values, oldest first; the key `None` is the default
+    segment.
     """
 
     name: str
     segments: Mapping[str | None, tuple[Dated, ...]]
     segment_by: str | None = None
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
     def __hash__(self) -> int:
         return hash((self.name, self.segment_by, tuple(sorted(self.segments, key=str))))
@@ -81,12 +78,13 @@ class Lookup:
     table: str
     key: tuple[str, ...]  # field names, in the order of the table's key columns
     column: str
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """`{sum: amount, by: […], where: …, window: 72h | period: day, population: …}` over earlier instructions and this one.
+    """`{sum: amount, by: […], where: …, window: 72h | period: day, population: …}` over earlier instructions and this
+    one.
 
     Exactly one of `window_us` (microseconds, event time in (t − w, t]) and `period` is set.
     """
@@ -98,7 +96,7 @@ class Aggregate:
     window_us: int | None = None
     period: Period | None = None
     population: Population = "executed"
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class Arithmetic:
 
     kind: ArithmeticKind
     operands: tuple[Operand, ...]
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +114,18 @@ class FeatureRef:
 
     name: str = field(compare=False)
     feature: Feature
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class WordList:
-    """The right-hand side of `in_list` and `contains_any: {list: …, except: […]}`: a named list and the excepted words."""
+    """The right-hand side of `in_list` and `contains_any: {list: …, except: […]}`: a named list and the excepted
+    words.
+    """
 
     name: str
     excepted: tuple[str, ...] = ()
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 Feature = Aggregate | Lookup | Arithmetic
@@ -158,15 +158,17 @@ class Not:
 class Leaf:
     """One subject, one operator, and its right-hand side.
 
-    `operand` by operator: `between` and `in`, `not_in` and `contains_any` with literal words: a tuple of operands; `in_list` and
-    `contains_any` with a list: a WordList; `is_missing`: a bool; `length`: a tuple of (operator, operand) pairs, as in `length: {gte: 2, lt: 10}`;
+    `operand` by operator: `between` and `in`, `not_in` and `contains_any` with literal words: a tuple of operands;
+    `in_list` and
+    `contains_any` with a list: a WordList; `is_missing`: a bool; `length`: a tuple of (operator, operand) pairs, as
+    in `length: {gte: 2, lt: 10}`;
     `same_as`: the FieldRef or FeatureRef it equals; all others: one operand.
     """
 
     subject: FieldRef | FeatureRef
     operator: Operator
     operand: Any
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 Condition = All | Any_ | None_ | Not | Leaf
@@ -182,7 +184,7 @@ class Exception_:
     owner: str
     basis: str
     expires: date
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ class Rule:
     when: Condition
     exceptions: tuple[Exception_, ...]
     reason: Text  # templates: {name} of a field, feature or param
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,7 @@ class Step:
     at_us: int  # microseconds after the start of the test
     pay: Mapping[str, Any]  # field → value over `test_base`; `None` removes the field
     expect: Expectation
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,7 @@ class RuleTest:
     name: str
     start: str  # RFC 3339
     steps: tuple[Step, ...]
-    span: Span | None = _span()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +250,12 @@ class NamedList:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of reference data. `rows` maps the tuple of key cells (in normal form where the column says so) to the cells by column.
+    """A table of reference data. `rows` maps the tuple of key cells (in normal form where the column says so) to the
+    cells by column.
 
-    `types` gives each column's type: text, account, name, money (Decimal yuan), integer, number (Decimal), date, boolean. An empty cell is absent.
-    A table with `dated` has rows that count from a day on: key → rows, oldest first, each with its first day.
+    `types` gives each column's type: text, account, name, money (Decimal yuan), integer, number (Decimal), date,
+    boolean. An empty cell is absent. A table with `dated` has rows that count from a day on: key → rows, oldest
+    first, each with its first day.
     """
 
     name: str
