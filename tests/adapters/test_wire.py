@@ -177,6 +177,13 @@ def test_a_null_local_field_is_missing_and_a_nested_one_is_refused() -> None:
     assert 'attributes."a": expected text' in refusal(message(attributes={"a": {"b": 1}})).detail
 
 
+def test_whole_numbers_of_64_bits_are_local_fields_and_larger_ones_are_refused() -> None:
+    fits = {"most": 2**63 - 1, "least": -(2**63)}
+    assert accepted(message(attributes=fits)).attributes == fits
+    for value in (2**63, -(2**63) - 1):
+        assert refusal(message(attributes={"a": value})).detail.endswith("found a number")
+
+
 # --- unknown fields ---
 
 
@@ -189,9 +196,10 @@ def test_unknown_fields_are_ignored_and_counted() -> None:
 
 def test_the_names_of_unknown_fields_are_counted_up_to_a_bound() -> None:
     values = [message(**{f"x{number}": 0}) for number in range(150)]
-    unknown = wire.decode_batch(values).unknown
+    unknown = wire.decode_batch([*values, values[0]]).unknown
     assert len(unknown) == wire.UNKNOWN_NAMES + 1
     assert unknown[wire.OTHER_NAMES] == 50
+    assert unknown["x0"] == 2
 
 
 def test_an_unknown_name_that_cannot_be_written_out_is_counted_all_the_same() -> None:
@@ -218,6 +226,13 @@ def test_an_unknown_name_that_cannot_be_written_out_is_counted_all_the_same() ->
 )
 def test_what_is_not_json_is_refused_with_the_place(value: bytes | None, detail: str) -> None:
     assert refusal(value) == Refusal("malformed_json", detail)
+
+
+def test_unknown_fields_may_nest_64_deep_and_no_deeper() -> None:
+    for brackets in (62, 63):
+        accepted(message()[:-1] + b',"x":' + b"[" * brackets + b"]" * brackets + b"}")
+    assert refusal(message()[:-1] + b',"x":' + b"[" * 64 + b"]" * 64 + b"}").reason == "malformed_json"
+    accepted(message(purpose="[" * 100, x=[]))
 
 
 @pytest.mark.parametrize("value", [b"[]", b'"x"', b"1", b"null"])
