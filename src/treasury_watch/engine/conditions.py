@@ -17,7 +17,7 @@ from treasury_watch.engine import values, windows
 from treasury_watch.engine.program import Program, column_kind, pattern
 from treasury_watch.engine.state import ANCIENT, Scope
 from treasury_watch.rules.compiler import FOREVER, LONG_KEY, param_on, runtime_value, spelled_out
-from treasury_watch.rules.plan import SeriesKey, series_key
+from treasury_watch.rules.plan import SeriesKey
 from treasury_watch.rules.schema import (
     Aggregate,
     All,
@@ -219,7 +219,7 @@ class Judged:
         assert known is not None, feature.field
         kind = known.kind if feature.kind not in ("count", "distinct") else Kind.INTEGER
         kind = Kind.INTEGER if kind is Kind.ATTRIBUTE else kind
-        series = self.program.series[series_key(feature)]
+        series = self.program.series_of(feature)
         key = self._key(series.key)
         if key is None or (series.key.fiscal and not -1 <= self.day.year - self.fiscal_year <= 1):
             return None, kind

@@ -17,8 +17,8 @@ from treasury_watch.domain.payment import FIELDS, HOME_CURRENCY, Instruction, Ki
 from treasury_watch.engine import values, windows
 from treasury_watch.engine.state import ANCIENT
 from treasury_watch.rules.compiler import Compiler, boundaries, runtime_value
-from treasury_watch.rules.plan import plan, running
-from treasury_watch.rules.schema import RuleSet, Table
+from treasury_watch.rules.plan import Series, plan, running, series_key
+from treasury_watch.rules.schema import Aggregate, RuleSet, Table
 
 DEFAULT_MAX_LATENESS = timedelta(days=31)
 _MISSING = object()
@@ -47,6 +47,7 @@ class Program:
         self._boundaries = boundaries(ruleset)
         self._by_span: dict[int, Judge] = {}
         self._bound: dict[Any, Any] = {}
+        self._series_of: dict[int, Series] = {}
         self._rates = self.column("exchange_rates", "rate") if "exchange_rates" in ruleset.tables else None
 
     def judge(self, day: LocalDay) -> Judge:
@@ -60,6 +61,15 @@ class Program:
     def source(self, ordinal: int) -> str:
         """The generated source for a local day, for people who want to see what runs."""
         return self._compiler(ordinal).source()
+
+    def series_of(self, feature: Aggregate) -> Series:
+        """The series that an aggregate of this rule set is cut from."""
+        found = self._series_of.get(
+            id(feature)
+        )  # by identity: the rule set keeps its features, and hashing them is slow
+        if found is None:
+            found = self._series_of[id(feature)] = self.series[series_key(feature)]
+        return found
 
     def amount(self, instruction: Instruction, fen: int, ordinal: int) -> int | None:
         """The amount in fen of CNY as rules see it: missing in a currency without a rate on that local day."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from datetime import date, datetime
-from typing import Any
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Any, Literal, NamedTuple
 
 from treasury_watch.domain.payment import Kind, field_of, masked
 from treasury_watch.domain.verdict import Excepted, Hit, HitMode, Text
@@ -30,15 +32,14 @@ from treasury_watch.rules.schema import (
 )
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
-_ABSENT = {"zh": "（缺失）", "en": "(missing)"}
-_BOOLEANS = {"zh": ("否", "是"), "en": ("no", "yes")}
 
 
 def hit(rule: Rule, judged: Judged, certain: bool) -> Hit:
     """The hit of a rule whose condition is true (`certain`) or, with an `on_missing` that acts, missing."""
+    found = {name: _shown(name, rule, judged) for name in _names(rule.reason, *rule.features, *rule.params)}
     missing = () if certain else tuple(dict.fromkeys(_missing(judged, rule.when)))
     if certain:
-        reason = Text(zh=_render(rule.reason.zh, rule, judged, "zh"), en=_render(rule.reason.en, rule, judged, "en"))
+        reason = Text(zh=_render(rule.reason.zh, found, "zh"), en=_render(rule.reason.en, found, "en"))
     else:
         reason = Text(
             zh=f"无法判断“{rule.title.zh}”：缺少{'、'.join(_title(name, rule) for name in missing)}",
@@ -53,7 +54,7 @@ def hit(rule: Rule, judged: Judged, certain: bool) -> Hit:
         level=rule.level,
         risk_point=rule.risk_point,
         reason=reason,
-        evidence=_evidence(rule, judged),
+        evidence={name: shown.plain for name, shown in found.items() if shown is not None},
         missing=missing,
         excepted=_excepted(rule, judged),
     )
@@ -66,74 +67,82 @@ def _excepted(rule: Rule, judged: Judged) -> Excepted | None:
     return None
 
 
-def _evidence(rule: Rule, judged: Judged) -> dict[str, str]:
-    """Every name that the reason speaks of, and every feature and parameter of the rule, as far as they are present."""
-    names = [*_PLACEHOLDER.findall(rule.reason.zh), *_PLACEHOLDER.findall(rule.reason.en), *rule.features, *rule.params]
-    found = {name: _shown(name, rule, judged, "en", labels=False) for name in dict.fromkeys(names)}
-    return {name: text for name, text in found.items() if text is not None}
+class _Shown(NamedTuple):
+    """A value as text in both languages, and as evidence is written."""
+
+    zh: str
+    en: str
+    plain: str
 
 
-def _render(template: str, rule: Rule, judged: Judged, language: str) -> str:
-    def shown(match: re.Match[str]) -> str:
-        text = _shown(match[1], rule, judged, language, labels=True)
-        return _ABSENT[language] if text is None else text
-
-    return _PLACEHOLDER.sub(shown, template)
+_ABSENT = _Shown("（缺失）", "(missing)", "")
+_BOOLEANS = {False: _Shown("否", "no", "false"), True: _Shown("是", "yes", "true")}
 
 
-def _shown(name: str, rule: Rule, judged: Judged, language: str, *, labels: bool) -> str | None:
-    """What a name of the reason stands for: a feature, a parameter or a field, as text; `None` if it is missing."""
+@cache
+def _names(reason: Text, *others: str) -> tuple[str, ...]:
+    """Every name that evidence is given of: those the reason speaks of, and every feature and parameter of the rule."""
+    return tuple(dict.fromkeys([*_PLACEHOLDER.findall(reason.zh), *_PLACEHOLDER.findall(reason.en), *others]))
+
+
+@cache
+def _parts(template: str) -> tuple[str, ...]:
+    """A template's texts and names in turn, a text first."""
+    return tuple(_PLACEHOLDER.split(template))
+
+
+def _render(template: str, found: Mapping[str, _Shown | None], language: Literal["zh", "en"]) -> str:
+    parts = list(_parts(template))
+    for at in range(1, len(parts), 2):
+        shown = found[parts[at]]
+        parts[at] = getattr(_ABSENT if shown is None else shown, language)
+    return "".join(parts)
+
+
+def _shown(name: str, rule: Rule, judged: Judged) -> _Shown | None:
+    """What a name of the reason stands for: a feature, a parameter or a field; `None` if it is missing."""
     if name in rule.features:
-        feature = rule.features[name]
-        value, kind = judged.feature(feature)
-        return None if value is None else _text(value, kind, language)
-    if name in rule.params:
-        value = judged.param(rule.params[name])
-        return None if value is None else _scalar_text(value)
-    known = field_of(name)
-    if known is None:
-        return None
-    if known.kind is Kind.MONEY:
-        return None if judged.amount is None else money_text(judged.amount)
-    if known.kind is Kind.ATTRIBUTE:
-        value = judged.field(name)[0]
-        return None if value is None else _scalar_text(value)
-    if name in ("fiscal_year", "currency"):
-        return str(judged.field(name)[0])
-    value = getattr(judged.instruction, name)  # as it was sent, not in normal form
+        value, kind = judged.feature(rule.features[name])
+    elif name in rule.params:
+        value, kind = judged.param(rule.params[name]), Kind.ATTRIBUTE
+    else:
+        value, kind = _field(name, judged)
     if value is None:
         return None
-    if known.kind is Kind.ENUM and labels and language == "zh":
-        return known.values[value]
+    if isinstance(value, _Shown):
+        return value
+    if isinstance(value, bool):
+        return _BOOLEANS[value]
+    text = _text(value, kind)
+    return _Shown(text, text, text)
+
+
+def _field(name: str, judged: Judged) -> tuple[Any, Kind]:
+    """A field as it was sent, not in the form in which it is compared."""
+    known = field_of(name)
+    if known is None:
+        return None, Kind.TEXT
+    if known.kind in (Kind.MONEY, Kind.ATTRIBUTE) or name in ("fiscal_year", "currency"):
+        return judged.field(name)
+    value = getattr(judged.instruction, name)
     if known.kind is Kind.TIME:
-        local: datetime = value.astimezone(judged.program.days.zone)
-        return local.isoformat(sep=" ", timespec="seconds")
-    return _text(value, known.kind, language)
+        value = value.astimezone(judged.program.days.zone).isoformat(sep=" ", timespec="seconds")
+    elif known.kind is Kind.ENUM and value is not None:
+        value = _Shown(known.values[value], value, value)
+    return value, known.kind
 
 
-def _text(value: Any, kind: Kind, language: str) -> str:
-    if isinstance(value, bool):
-        return _BOOLEANS[language][value]
-    if kind is Kind.ACCOUNT:
-        return masked(value)
-    if kind is Kind.MONEY:
-        return money_text(value)
-    if kind is Kind.DATE:
-        return (value if isinstance(value, date) else date.fromordinal(value)).isoformat()
+def _text(value: Any, kind: Kind) -> str:
+    match kind:
+        case Kind.ACCOUNT:
+            return masked(value)
+        case Kind.MONEY:
+            return money_text(value)
+        case Kind.DATE:
+            return (value if isinstance(value, date) else date.fromordinal(value)).isoformat()
+        case Kind.ATTRIBUTE:  # as it is written in the rule or the message
+            return f"{value:f}" if isinstance(value, Decimal) else str(value)
     return value if isinstance(value, str) else number_text(value)
-
-
-def _scalar_text(value: Any) -> str:
-    """A parameter or attribute as it is written."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return (
-        value.isoformat()
-        if isinstance(value, date)
-        else format(value, "f")
-        if hasattr(value, "quantize")
-        else str(value)
-    )
 
 
 def _title(name: str, rule: Rule) -> str:
