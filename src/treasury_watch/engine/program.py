@@ -16,13 +16,12 @@ from treasury_watch.domain.calendar import Days, LocalDay
 from treasury_watch.domain.payment import FIELDS, HOME_CURRENCY, Instruction, Kind, account_form, name_form
 from treasury_watch.engine import values, windows
 from treasury_watch.engine.state import ANCIENT
-from treasury_watch.rules.compiler import Compiler, boundaries, runtime_value
+from treasury_watch.rules.compiler import Compiler, boundaries, column_kind, runtime_value
 from treasury_watch.rules.plan import Series, plan, running, series_key
 from treasury_watch.rules.schema import Aggregate, RuleSet, Table
 
 DEFAULT_MAX_LATENESS = timedelta(days=31)
 _MISSING = object()
-_SHORT = 64  # characters
 _REMEMBERED = 16_384  # texts a pattern
 
 Judge = Callable[..., Any]
@@ -114,7 +113,8 @@ def pattern(text: str) -> Callable[[str], bool]:
     """A test for a linear-time regular expression, found anywhere in a text. Raises re2.error on one that RE2 does
     not take.
 
-    Answers for short texts are remembered: names and purposes come again and again.
+    Answers are remembered, since names and purposes come again and again; `__wrapped__` is the same test without a
+    memory.
     """
     options = re2.Options()
     options.log_errors = False
@@ -123,14 +123,7 @@ def pattern(text: str) -> Callable[[str], bool]:
     def found(value: str) -> bool:
         return search(value.encode()) is not None
 
-    remembered = lru_cache(_REMEMBERED)(found)
-    return lambda value: remembered(value) if len(value) <= _SHORT else found(value)
-
-
-def column_kind(table: Table, column: str) -> Kind:
-    """The kind of a column's values."""
-    known = {each.value: each for each in Kind}
-    return known.get(table.types[column], Kind.INTEGER)
+    return lru_cache(_REMEMBERED)(found)
 
 
 def _column(table: Table, column: str, kind: Kind) -> Column:

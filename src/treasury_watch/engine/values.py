@@ -133,7 +133,9 @@ def _with(values: Iterable[Any], own: Any) -> list[Any]:
 
 def money_text(fen: Number) -> str:
     """Yuan with two places, half-even, of fen."""
-    return decimal_text(Fraction(fen) / 100, 2)
+    if isinstance(fen, int):  # nearly always, and ten times faster
+        return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02}"
+    return decimal_text(fen / 100, 2)
 
 
 def decimal_text(value: Number, places: int) -> str:

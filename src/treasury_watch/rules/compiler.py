@@ -15,7 +15,7 @@ Money is in fen at run time. The names that generated code uses are given to it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -41,11 +41,13 @@ from treasury_watch.rules.schema import (
     Rule,
     RuleSet,
     Scalar,
+    Table,
     WordList,
 )
 
 FOREVER = date.max.toordinal() + 1
 LONG_KEY = 64  # characters: keys longer than that are kept as their digest
+LONG_TEXT = 64  # characters: what a pattern says of longer texts is not remembered
 _COLUMN_KINDS = {
     "text": Kind.TEXT,
     "account": Kind.ACCOUNT,
@@ -75,6 +77,11 @@ class Expression:
     code: str
     may_miss: bool
     kind: Kind
+
+
+def column_kind(table: Table, column: str) -> Kind:
+    """The kind of a column's values."""
+    return _COLUMN_KINDS[table.types[column]]
 
 
 def runtime_value(value: Scalar, kind: Kind) -> Any:
@@ -166,7 +173,8 @@ class Compiler:
                 continue
             body += [f"if {self._truth(rule.when, True)}:  # {rule.id}", f"    fired += (({index}, True),)"]
             if rule.on_missing != "pass":
-                body += [f"elif {self._truth(rule.when, False)}:", f"    fired += (({index}, False),)"]
+                body += [f"elif {self._lacking(rule.when)}{self._truth(rule.when, False)}:"]
+                body += [f"    fired += (({index}, False),)"]
         body += [
             "outcome = settle(fired, p, t, amount, day, scope) if fired else None",
             "executed = outcome is None or outcome.executed",
@@ -181,6 +189,28 @@ class Compiler:
         return "def judge(p, t, amount, day, scope, settle, log):\n" + "\n".join("    " + line for line in lines) + "\n"
 
     # --- conditions ---
+
+    def _lacking(self, condition: Condition) -> str:
+        """A cheap test, with `and`, that goes before asking whether a condition is missing: of fields, where only
+        fields can be.
+        """
+        names: list[str] = []
+        for leaf in leaves(condition):
+            operands = leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand,)
+            for each, other in ((leaf.subject, leaf.operand), *((operand, leaf.subject) for operand in operands)):
+                if isinstance(each, (FeatureRef, Lookup, tuple)) or (
+                    isinstance(each, Param) and self._param(each, Kind.INTEGER).may_miss
+                ):
+                    return ""
+                if isinstance(each, FieldRef):
+                    context = self._operand(other, None).kind if isinstance(other, FieldRef) else other
+                    value = self._field(each.name, context)
+                    names += [value.code] if value.may_miss else []
+        return (
+            self._joined(" or ", (f"{name} is None" for name in dict.fromkeys(names))) + " and "
+            if names
+            else "False and "
+        )
 
     def _truth(self, condition: Condition, strict: bool) -> str:
         """Code that asks whether the condition is true (`strict`) or at least missing (not strict)."""
@@ -217,9 +247,13 @@ class Compiler:
         """A name or code for a value that the tests after `guards` may take as present."""
         if not value.may_miss:
             return value.code
+        test = "is not None" if strict else "is None"
+        if value.code.isidentifier():
+            guards.append(f"{value.code} {test}")
+            return value.code
         self._temporaries += 1
         name = f"x{self._temporaries}"
-        guards.append(f"({name} := {value.code}) {'is not' if strict else 'is'} None")
+        guards.append(f"({name} := {value.code}) {test}")
         return name
 
     def _test(self, leaf: Leaf, x: str, kind: Kind, strict: bool, guards: list[str]) -> str:
@@ -252,7 +286,7 @@ class Compiler:
                 return f"{x}.{method}({self._guarded(self._operand(operand, kind), strict, guards)})"
             case "matches":
                 found = self._constant(("pattern", operand), lambda: self._bind("pattern", operand))
-                return f"{found}({x})"
+                return f"({found} if len({x}) <= {LONG_TEXT} else {found}.__wrapped__)({x})"
             case "multiple_of":
                 y = self._guarded(self._operand(operand, kind), strict, guards)
                 return f"{x} % {y} == 0"
@@ -310,7 +344,8 @@ class Compiler:
             return Expression(self._literal(default), may_miss, kind)
         table = self._constant(("param", param.name, param.segment_by, tuple(values.items())), lambda: values)
         segment = self._field(param.segment_by, None).code
-        return Expression(f"{table}.get({segment}, {self._literal(default)})", may_miss, kind)
+        code = self._once(("param", table), "p", lambda: f"{table}.get({segment}, {self._literal(default)})")
+        return Expression(code, may_miss, kind)
 
     def _field(self, name: str, context: Any) -> Expression:
         known = field_of(name)
@@ -368,7 +403,7 @@ class Compiler:
 
     def _lookup(self, lookup: Lookup) -> Expression:
         table = self._ruleset.tables[lookup.table]
-        kind = _COLUMN_KINDS[table.types[lookup.column]]
+        kind = column_kind(table, lookup.column)
         column = self._constant(
             ("column", lookup.table, lookup.column), lambda: self._bind("column", (table, lookup.column, kind))
         )
@@ -525,6 +560,18 @@ class Compiler:
         if isinstance(context, (int, Decimal)) or context is Kind.INTEGER:
             return "number", Kind.INTEGER
         return "text", Kind.TEXT
+
+
+def leaves(condition: Condition) -> Iterator[Leaf]:
+    """Every leaf of a condition."""
+    match condition:
+        case All(items) | Any_(items) | None_(items):
+            for item in items:
+                yield from leaves(item)
+        case Not(item):
+            yield from leaves(item)
+        case Leaf():
+            yield condition
 
 
 def spelled_out(leaf: Leaf) -> Condition:
