@@ -1,0 +1,113 @@
+"""The Faust app of the worker: one agent on the payments topic, metrics and health on Faust's web server."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+import faust
+from faust import web
+from faust.tables.recovery import RebalanceAgain
+from faust.types import TP, StreamT
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from treasury_watch.adapters.kafka.assignment import Assignment
+from treasury_watch.adapters.kafka.connection import faust_credentials
+from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES, AsIs, Batch, Consumer, Producer, Transport
+from treasury_watch.adapters.kafka.publisher import Publisher
+from treasury_watch.adapters.metrics import Metrics
+from treasury_watch.adapters.settings import Settings
+from treasury_watch.rules.schema import RuleSet
+
+log = logging.getLogger(__name__)
+
+
+class App(faust.App):
+    """A Faust app with the batch driver, and what its agent works with."""
+
+    assignment: Assignment
+    batches: Transport
+
+    def _new_transport(self) -> Transport:
+        return self.batches
+
+    def _new_producer_transport(self) -> Transport:
+        return self.batches
+
+
+def create_app(settings: Settings, ruleset: RuleSet) -> App:
+    """The app, ready for Faust's worker and command line; it connects when it is started."""
+    payments = settings.topic("payments")
+    servers = settings.bootstrap_servers.split(",")
+    app = App(
+        settings.group,
+        broker=[f"kafka://{server}" for server in servers],
+        broker_credentials=faust_credentials(settings),
+        # A worker that is gone is noticed after 6 s, the brokers' lowest default limit; a first member waits for none.
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=2.0,
+        broker_rebalance_timeout=8.0,
+        broker_max_poll_interval=3600.0,  # rebuilding windows is not being stuck
+        broker_commit_interval=0.5,
+        consumer_auto_offset_reset="earliest",
+        producer_acks=-1,
+        producer_max_batch_size=OUTPUT_BATCH_BYTES,
+        stream_wait_empty=True,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        store="memory://",
+        datadir=settings.data_dir,
+        web_bind=settings.web_host,
+        web_port=settings.web_port,
+        web_host=settings.web_host,
+        web_router_enabled=False,
+        web_tables_enabled=False,
+        worker_redirect_stdouts=False,
+        autodiscover=False,
+    )
+    metrics = Metrics(ruleset)
+    app.assignment = assignment = Assignment(settings, ruleset, metrics)
+    app.batches = batches = Transport(app.conf.broker_consumer, app)
+    batches.batch_topic = payments
+    batches.idempotence = settings.idempotence
+    batches.positions = assignment.positions
+    batches.revoked = assignment.give_back
+    batches.idle = assignment.idle
+
+    @app.on_rebalance_complete.connect
+    async def take_over(*_: Any, **__: Any) -> None:
+        consumer = cast(Consumer, app.consumer)
+        assigned = {TP(tp.topic, tp.partition) for tp in consumer.assignment() if tp.topic == payments}
+        if not await assignment.take_over(assigned, consumer):
+            raise RebalanceAgain  # Faust resumes nothing, and comes back when the next rebalance is complete
+
+    def stop_loudly(error: BaseException) -> None:
+        log.critical("stopping, and nothing unpublished is acknowledged: %s", error)
+        app.add_future(app.crash(error))
+
+    @app.agent(app.topic(payments, value_serializer=AsIs()), name="judge")
+    async def judge(stream: StreamT[Batch]) -> None:
+        consumer = cast(Consumer, app.consumer)
+        publisher = Publisher(settings, cast(Producer, app.producer))
+        async for event in cast(faust.Stream[Batch], stream).noack().events():
+            batch = cast(Batch, event.value)
+            consumer.taken(batch)
+            try:
+                await assignment.judge(batch, publisher, stop_loudly)
+            except Exception as error:
+                stop_loudly(error)
+
+    @app.page("/metrics")
+    async def exposition(self: web.View, request: web.Request) -> web.Response:
+        return self.bytes(metrics.exposition(), content_type=CONTENT_TYPE_LATEST.partition(";")[0])
+
+    @app.page("/healthz")
+    async def healthz(self: web.View, request: web.Request) -> web.Response:
+        return self.json({"status": "ok"})
+
+    @app.page("/readyz")
+    async def readyz(self: web.View, request: web.Request) -> web.Response:
+        status = "ready" if assignment.ready else "taking over partitions"
+        return self.json({"status": status}, status=200 if assignment.ready else 503)
+
+    return app

@@ -1,0 +1,115 @@
+"""The partitions that this worker has now: taken over with whole windows, judged, given back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
+
+from faust.types import TP
+
+from treasury_watch.adapters.kafka.admission import Admission
+from treasury_watch.adapters.kafka.driver import Batch, Consumer
+from treasury_watch.adapters.kafka.partition import Partition
+from treasury_watch.adapters.kafka.partitioner import partitioner_of
+from treasury_watch.adapters.kafka.publisher import Publisher
+from treasury_watch.adapters.kafka.rebuild import rebuild
+from treasury_watch.adapters.metrics import Metrics
+from treasury_watch.adapters.settings import Settings
+from treasury_watch.engine import Engine, Program
+from treasury_watch.rules.schema import RuleSet
+
+log = logging.getLogger(__name__)
+
+
+class Assignment:
+    """Partitions by topic partition. A partition is judged only while it is held: taken over and not given back."""
+
+    def __init__(self, settings: Settings, ruleset: RuleSet, metrics: Metrics) -> None:
+        self.ready = False  # every assigned partition has whole windows
+        self._settings = settings
+        self._partition_by = ruleset.partition_by
+        self._program = Program(ruleset, max_lateness=settings.max_lateness)
+        self._partitioner = partitioner_of(settings.partitioner, settings.partitions)
+        self._metrics = metrics
+        self._held: dict[TP, Partition] = {}
+        self._given_back: dict[TP, Partition] = {}
+        self._rounds = 0  # rebalances begun
+
+    async def take_over(self, assigned: Iterable[TP], consumer: Consumer) -> bool:
+        """Makes the assigned partitions fit for judging; False when another rebalance began before that was done.
+
+        A partition that this worker had, and that nobody else has advanced since, keeps its windows; any other is read
+        again from its beginning up to the committed offset.
+        """
+        this_round = self._rounds
+        started, messages = monotonic(), 0
+        tps = sorted(assigned)
+        committed = await consumer.committed(tps)
+        earliest = dict(await consumer.earliest_offsets(*tps)) if tps else {}
+        for tp in tps:
+            begin = earliest[tp]
+            end = committed[tp]
+            if end is None:
+                end = begin
+            elif end < begin:
+                log.error(
+                    "partition %d: the messages of offsets %d to %d were deleted before they were judged; "
+                    "the retention of %s is too short",
+                    tp.partition,
+                    end,
+                    begin - 1,
+                    tp.topic,
+                )
+                end = begin
+            partition = self._given_back.pop(tp, None)
+            if partition is None or partition.position != end:
+                partition = self._new(tp, begin)
+                messages += await rebuild(partition, end, self._settings, lambda: self._rounds != this_round)
+            if self._rounds != this_round:
+                return False
+            self._held[tp] = partition
+            self._metrics.watch_lag(tp.partition, self._lag(tp, partition, consumer))
+        self._given_back.clear()
+        self._metrics.rebuilt(messages, monotonic() - started)
+        self.ready = True
+        log.info("partitions held: %s", ", ".join(str(tp.partition) for tp in tps) or "none")
+        return True
+
+    def give_back(self, revoked: Iterable[TP]) -> None:
+        """Begins no further batch of these partitions; what is begun is finished (see `idle`)."""
+        self._rounds += 1
+        self.ready = False
+        for tp in revoked:
+            partition = self._held.pop(tp, None)
+            if partition:
+                self._given_back[tp] = partition
+                self._metrics.forget_lag(tp.partition)
+
+    async def idle(self) -> None:
+        """Waits until every batch that was begun is done or has failed."""
+        for partition in [*self._held.values(), *self._given_back.values()]:
+            await partition.idle()
+
+    def positions(self) -> Mapping[TP, int]:
+        """From which offset each held partition is to be read."""
+        return {tp: partition.position for tp, partition in self._held.items()}
+
+    async def judge(self, batch: Batch, publisher: Publisher, on_failure: Callable[[BaseException], None]) -> None:
+        """Judges a batch of a held partition; that of any other is left to whoever is to have the partition next."""
+        partition = self._held.get(batch.tp)
+        if partition:
+            await partition.judge(batch, publisher, on_failure)
+
+    def _new(self, tp: TP, position: int) -> Partition:
+        admission = Admission(self._partition_by, self._partitioner, tp.partition)
+        return Partition(tp.partition, Engine(self._program), admission, self._metrics, position)
+
+    @staticmethod
+    def _lag(tp: TP, partition: Partition, consumer: Consumer) -> Callable[[], float]:
+        def lag() -> float:
+            if tp not in consumer.assignment():  # a rebalance is under way
+                return 0
+            return max((consumer.highwater(tp) or 0) - partition.position, 0)
+
+        return lag

@@ -1,0 +1,52 @@
+"""How to connect to the brokers of the settings: options for aiokafka's clients, credentials for Faust's."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
+
+from treasury_watch.adapters.settings import Settings
+
+
+class BrokerError(Exception):
+    """The brokers cannot be reached or do not do what was asked: one line that says which and why."""
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments that every aiokafka client of ours takes."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers.split(","),
+        "client_id": "treasury-watch",
+        "security_protocol": settings.security_protocol,
+    }
+    if settings.security_protocol.endswith("SSL"):
+        options["ssl_context"] = _tls(settings)
+    if settings.sasl and settings.sasl_password:
+        options |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": settings.sasl_password.get_secret_value(),
+        }
+    return options
+
+
+def faust_credentials(settings: Settings) -> Credentials | None:
+    """The same for Faust; `None` for a plain connection."""
+    tls = _tls(settings) if settings.security_protocol.endswith("SSL") else None
+    if settings.sasl and settings.sasl_password:
+        return SASLCredentials(
+            username=settings.sasl_username,
+            password=settings.sasl_password.get_secret_value(),
+            mechanism=settings.sasl_mechanism,
+            ssl_context=tls,
+        )
+    return SSLCredentials(context=tls) if tls else None
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.ssl_ca_file)
+    except OSError as error:
+        raise BrokerError(f"TREASURY_WATCH_SSL_CA_FILE: {settings.ssl_ca_file}: {error.strerror or error}") from error

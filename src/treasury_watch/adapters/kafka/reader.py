@@ -1,0 +1,31 @@
+"""Reading partitions outside any group: nothing is committed, nobody is rebalanced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from treasury_watch.adapters.kafka.connection import BrokerError, client_options
+from treasury_watch.adapters.settings import Settings
+
+
+@asynccontextmanager
+async def reader(settings: Settings, partitions: Sequence[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer of exactly these partitions, at their beginnings. Raises BrokerError if no broker answers."""
+    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer.assign(partitions)
+    try:
+        await consumer.start()
+        yield consumer
+    except KafkaConnectionError as error:
+        raise BrokerError(f"no broker answers at {settings.bootstrap_servers}") from error
+    finally:
+        # aiokafka's stop lets the cancellation of its own pending fetch through, and then leaves the connection open.
+        stopping = asyncio.create_task(consumer.stop())
+        await asyncio.wait([stopping])
+        if stopping.cancelled():
+            await consumer._client.close()

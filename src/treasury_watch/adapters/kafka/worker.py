@@ -1,0 +1,78 @@
+"""Runs the Faust worker in this process until it is told to stop, or stops by itself because something failed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+import faust
+
+from treasury_watch.adapters.kafka.app import App, create_app
+from treasury_watch.adapters.kafka.connection import BrokerError
+from treasury_watch.adapters.kafka.topics import check_topics
+from treasury_watch.adapters.logs import configure_logs
+from treasury_watch.adapters.rulefiles import default_rules, load
+from treasury_watch.adapters.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class WorkerError(Exception):
+    """A worker that cannot start: one line per reason."""
+
+
+def run_worker(settings: Settings) -> int:
+    """Judges payments until SIGTERM or SIGINT; returns the process's exit status, 0 after a clean stop.
+
+    Raises WorkerError, BrokerError or RuleErrors when it cannot start.
+    """
+    configure_logs(settings.log_format)
+    ruleset = load(settings.rules_dir or default_rules())
+    findings = asyncio.run(check_topics(settings))
+    if findings:
+        raise WorkerError(
+            "\n".join(str(finding) for finding in findings)
+            + "\ntry: treasury-watch topics create, and TREASURY_WATCH_PARTITIONS as the topics have it"
+        )
+    settings = settings.model_copy(update={"web_port": _free_port(settings)})
+    app = create_app(settings, ruleset)
+    log.info("rules %s, group %s, http://%s:%d", ruleset.hash, settings.group, settings.web_host, settings.web_port)
+    return _run(app)
+
+
+def _run(app: App) -> int:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = Worker(app, loop=loop, override_logging=False, quiet=True)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+
+
+class Worker(faust.Worker):
+    """Faust's worker without its banner, spinner and process title."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.spinner = None
+
+    def _setproctitle(self, info: str, **kwargs: Any) -> None:
+        pass
+
+
+def _free_port(settings: Settings) -> int:
+    """The web port, found to be free. Raises WorkerError when it is not: Faust would say so with a stack trace."""
+    try:
+        with socket.create_server((settings.web_host, settings.web_port)) as server:
+            return int(server.getsockname()[1])
+    except OSError as error:
+        raise WorkerError(
+            f"TREASURY_WATCH_WEB_PORT: cannot listen on {settings.web_host}:{settings.web_port}: {error.strerror}; "
+            "set another port, or 0 for any free one"
+        ) from error
+
+
+__all__ = ["BrokerError", "WorkerError", "run_worker"]

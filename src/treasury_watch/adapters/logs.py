@@ -1,0 +1,66 @@
+"""Logs on stderr, one line of text or JSON each, with account and card numbers masked and without secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from typing import Literal
+
+from treasury_watch.domain.payment import masked
+
+_LONG_NUMBER = re.compile(r"\d{12,}")
+# Faust names the life cycle of its services after the module of their class, so two of ours are noisy, too.
+_NOISY = (
+    *("aiokafka", "faust", "mode", "aiohttp", "asyncio"),
+    *("treasury_watch.adapters.kafka.app", "treasury_watch.adapters.kafka.driver"),
+)
+
+
+def mask_numbers(text: str) -> str:
+    """The text with every run of 12 or more digits, as account and card numbers are, masked to its last four."""
+    return _LONG_NUMBER.sub(lambda number: masked(number.group()), text)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """`2025-03-05T02:15:00.123Z INFO name: message`; a stack trace follows where there is one."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return _time(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask_numbers(super().format(record))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time, level, logger, message, and `exception` where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": _time(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": mask_numbers(record.getMessage()),
+        }
+        if record.exc_info:
+            entry["exception"] = mask_numbers(self.formatException(record.exc_info))
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def configure_logs(form: Literal["console", "json"]) -> None:
+    """Sends all logs of the process to stderr in that form: ours from INFO on, those of libraries from WARNING."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if form == "json" else ConsoleFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,113 @@
+"""Settings of the worker and the Kafka commands, from environment variables named `TREASURY_WATCH_…`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "TREASURY_WATCH_"
+_HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
+
+
+def _data_dir() -> Path:
+    return Path(tempfile.gettempdir()) / f"treasury-watch-{os.getuid() if hasattr(os, 'getuid') else 'data'}"
+
+
+class SettingsError(ValueError):
+    """Wrong settings: one line for each, naming the variable, what was found and what was expected."""
+
+
+class Settings(BaseSettings):
+    """What a worker or a Kafka command needs to know. Each description is also what an error names as expected."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    bootstrap_servers: Annotated[
+        str,
+        Field(
+            pattern=rf"^{_HOST_PORT}(,{_HOST_PORT})*$",
+            description="host:port of one or more brokers, separated by commas",
+        ),
+    ] = "127.0.0.1:9092"
+    group: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z0-9._-]{1,200}$", description="a consumer group id: letters, digits, '.', '_', '-'"),
+    ] = "treasury-watch"
+    topic_prefix: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9._-]{0,200}$", description="letters, digits, '.', '_', '-', or nothing")
+    ] = "treasury."
+    partitions: Annotated[int, Field(ge=1, le=10_000, description="a whole number from 1 to 10000")] = 4
+    replication: Annotated[int, Field(ge=1, le=100, description="a whole number from 1 to 100")] = 1
+    partitioner: Annotated[
+        Literal["murmur2", "crc32"], Field(description="murmur2 (Java, aiokafka) or crc32 (librdkafka)")
+    ] = "murmur2"
+    rules_dir: Annotated[
+        Path | None, Field(description="a directory of rule files; without it the rules that came with the product")
+    ] = None
+    max_lateness_days: Annotated[int, Field(ge=0, le=3660, description="whole days from 0 to 3660")] = 31
+    web_host: Annotated[str, Field(min_length=1, description="an address to listen on")] = "127.0.0.1"
+    web_port: Annotated[
+        int, Field(ge=0, le=65_535, description="a port number from 1 to 65535, or 0 for any free one")
+    ] = 6066
+    log_format: Annotated[Literal["console", "json"], Field(description="console or json")] = "console"
+    data_dir: Annotated[Path, Field(description="a directory for Faust's files")] = Field(default_factory=_data_dir)
+    idempotence: Annotated[
+        bool, Field(description="true, or false for a broker without idempotent producers (the embedded one)")
+    ] = True
+    security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Field(description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"),
+    ] = "PLAINTEXT"
+    ssl_ca_file: Annotated[Path | None, Field(description="a PEM file of certificate authorities")] = None
+    sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Field(description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    ] = "PLAIN"
+    sasl_username: Annotated[str | None, Field(description="the name to log in with")] = None
+    sasl_password: Annotated[SecretStr | None, Field(description="the password to log in with")] = None
+
+    @model_validator(mode="after")
+    def _login_is_whole(self) -> Settings:
+        if self.sasl and not (self.sasl_username and self.sasl_password):
+            raise ValueError(
+                f"{PREFIX}SASL_USERNAME, {PREFIX}SASL_PASSWORD: expected both, as {PREFIX}SECURITY_PROTOCOL is "
+                f"{self.security_protocol}"
+            )
+        return self
+
+    @property
+    def sasl(self) -> bool:
+        return self.security_protocol.startswith("SASL")
+
+    @property
+    def max_lateness(self) -> timedelta:
+        return timedelta(days=self.max_lateness_days)
+
+    def topic(self, name: str) -> str:
+        """The full name of a topic of the contract, such as `payments`."""
+        return self.topic_prefix + name
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of the environment, `overrides` going first.
+
+    Raises SettingsError with one line per wrong variable; the value of a secret is never in it.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("\n".join(dict.fromkeys(_complaint(each) for each in error.errors()))) from None
+
+
+def _complaint(error: Any) -> str:
+    if not error["loc"]:
+        return str(error["ctx"]["error"])
+    name = str(error["loc"][0])
+    expected = Settings.model_fields[name].description
+    found = "a value that is not valid" if name == "sasl_password" else repr(str(error["input"])[:100])
+    return f"{PREFIX}{name.upper()}: expected {expected}, found {found}"
