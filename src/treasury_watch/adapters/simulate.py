@@ -1,0 +1,233 @@
+"""A simulated treasury: instructions that look like a city's payments, with violations planted among them and labelled.
+
+The same seed, size and start give the same bytes on every machine and Python version.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, timezone
+from heapq import heappop, heappush
+from typing import IO, NamedTuple
+
+import msgspec
+
+from treasury_watch.adapters.simulation.chance import Chance
+from treasury_watch.adapters.simulation.traffic import Draft, Traffic
+from treasury_watch.adapters.simulation.violations import KINDS, Kind, Step
+from treasury_watch.adapters.simulation.workdays import busyness, next_working
+from treasury_watch.adapters.wire import encode_instruction
+from treasury_watch.domain.payment import Instruction
+
+START = date(2026, 3, 2)
+SHANGHAI = timezone(timedelta(hours=8))  # Asia/Shanghai has had no other offset since 1991
+
+# Payments by half hour from 08:30 to 18:00, relative to each other: a morning peak and a quiet noon.
+_OPENS, _HALF_HOURS = time(8, 30), (5, 10, 13, 14, 13, 11, 6, 2, 2, 4, 9, 11, 12, 12, 11, 10, 9, 5, 3)
+_LAST_STEP = timedelta(hours=8, minutes=30)  # after opening: later, a step might miss its day
+_PLANT_EVERY = 100  # instructions in a long run, fewer in a short one
+_LATE_ONE_IN = 300
+
+
+class Label(msgspec.Struct, frozen=True):
+    """What was planted with one instruction: its kind and the rules of the shipped pack that must hit it.
+
+    `rule_ids` is empty for a part that is in order by itself: the first of two equal payments, all but the last part of
+    a split.
+    """
+
+    instruction_id: str
+    kind: str
+    rule_ids: tuple[str, ...]
+
+
+class Simulated(NamedTuple):
+    instruction: Instruction
+    label: Label | None  # of a planted one
+
+
+@dataclass
+class SimulationSummary:
+    """What a simulation wrote; `planted` counts labelled instructions by kind."""
+
+    instructions: int = 0
+    labelled: int = 0
+    planted: Counter[str] = field(default_factory=Counter)
+    earliest: datetime | None = None
+    latest: datetime | None = None
+
+
+def simulate(seed: int, payments: int, days: int = 1, start: date = START) -> Iterator[Simulated]:
+    """`payments` instructions over `days` calendar days from `start` on, in the order in which they are sent.
+
+    Event times rise but for one instruction in 300, which was submitted up to two hours before it is sent. Ids are
+    unique within a run and name its seed and start. A kind of violation that needs more days than there are is left
+    out. Raises ValueError for a negative seed or number of payments and for no days.
+    """
+    if not 0 <= seed < 2**63:
+        raise ValueError("the seed is a whole number from 0 to 2^63 - 1")
+    if payments < 0:
+        raise ValueError("the number of payments cannot be negative")
+    if days < 1 or start.toordinal() + days > date.max.toordinal():
+        raise ValueError("expected at least one day, and none after the year 9999")
+    return _Run(seed, payments, days, start).instructions()
+
+
+def write_simulation(
+    seed: int,
+    payments: int,
+    out: IO[bytes],
+    labels: IO[bytes] | None = None,
+    days: int = 1,
+    start: date = START,
+    progress: Callable[[int], object] = lambda done: None,
+) -> SimulationSummary:
+    """Writes a simulation as JSON lines, its labels too, and returns the counts; `progress` gets the number written."""
+    summary = SimulationSummary()
+    encode_label = msgspec.json.Encoder().encode
+    for instruction, label in simulate(seed, payments, days, start):
+        out.write(encode_instruction(instruction) + b"\n")
+        summary.instructions += 1
+        moment = instruction.event_time
+        summary.earliest = min(summary.earliest or moment, moment)
+        summary.latest = max(summary.latest or moment, moment)
+        if label:
+            summary.planted[label.kind] += 1
+            if labels:
+                labels.write(encode_label(label) + b"\n")
+        if summary.instructions % 1_000 == 0:
+            progress(summary.instructions)
+    progress(summary.instructions)
+    summary.labelled = summary.planted.total()
+    return summary
+
+
+class _Due(NamedTuple):
+    """A planned step: sent at the first moment from `at` on, if that is still on the same day."""
+
+    at: datetime
+    order: int  # of planning, among equal times
+    step: Step
+    plant: _Plant
+
+
+class _Plant:
+    """A planted violation. Once a step was missed, the steps after it would prove nothing and are dropped."""
+
+    __slots__ = ("broken", "kind")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.broken = False
+
+
+class _Run:
+    def __init__(self, seed: int, payments: int, days: int, start: date) -> None:
+        self.payments = payments
+        self.days = [start + timedelta(days=each) for each in range(days)]
+        self.chance = Chance(seed)
+        self.traffic = Traffic(self.chance, payments // days)
+        self.prefix = f"S{seed}-{start:%y%m%d}-"
+        self.plant_every = max(10, min(_PLANT_EVERY, payments // 40))
+        self.due: list[_Due] = []
+        self.planned = 0
+        self.deck: list[Kind] = []
+        self.rests_until: dict[str, date] = {}
+
+    def instructions(self) -> Iterator[Simulated]:
+        sent = 0
+        for day, moments in self._moments():
+            self._drop_missed(day)
+            for moment in moments:
+                if sent % self.plant_every == self.plant_every // 2:
+                    self._plant(moment)
+                sent += 1
+                yield self._next(f"{self.prefix}{sent:08d}", moment)
+
+    def _next(self, instruction_id: str, moment: datetime) -> Simulated:
+        while self.due and self.due[0].at <= moment:
+            _, _, step, plant = heappop(self.due)
+            if plant.broken:
+                continue
+            label = Label(instruction_id, plant.kind, step.rule_ids)
+            return Simulated(self._instruction(instruction_id, moment, step.draft), label)
+        draft = self.traffic.next()
+        self.traffic.sent(instruction_id, draft)
+        if self.chance.below(_LATE_ONE_IN) == 0:
+            moment -= timedelta(milliseconds=self.chance.between(60_000, 7_200_000))
+        return Simulated(self._instruction(instruction_id, moment, draft), None)
+
+    def _instruction(self, instruction_id: str, moment: datetime, draft: Draft) -> Instruction:
+        return Instruction(instruction_id=instruction_id, event_time=moment, **draft)
+
+    def _moments(self) -> Iterator[tuple[date, Iterator[datetime]]]:
+        """The days with the moments of their instructions, exactly as many in all as payments were asked for."""
+        weights = [busyness(day) for day in self.days]
+        total, before, sent = sum(weights), 0, 0
+        for day, weight in zip(self.days, weights, strict=True):
+            before += weight
+            count = self.payments * before // total - sent
+            sent += count
+            if count:
+                self.traffic.open_day(day, count)
+                yield day, self._moments_of(day, count)
+
+    def _moments_of(self, day: date, count: int) -> Iterator[datetime]:
+        opens = datetime.combine(day, _OPENS, SHANGHAI)
+        total, before, sent = sum(_HALF_HOURS), 0, 0
+        for half_hour, weight in enumerate(_HALF_HOURS):
+            before += weight
+            here = count * before // total - sent
+            sent += here
+            for place in range(here):
+                offset = (place + self.chance.random()) / here * 1_800_000
+                yield opens + timedelta(milliseconds=half_hour * 1_800_000 + int(offset))
+
+    def _drop_missed(self, day: date) -> None:
+        while self.due and self.due[0].at.date() < day:
+            heappop(self.due).plant.broken = True
+
+    def _plant(self, now: datetime) -> None:
+        """Plans the next kind of the deck that there is still time for."""
+        if not self.deck:
+            self.deck = self.chance.shuffled(KINDS)
+        for kind in reversed(self.deck):
+            if self.rests_until.get(kind.name, date.min) > now.date():
+                continue
+            steps = kind.plant(self.traffic)
+            times = self._times(now, steps)
+            if times is None or not _within(kind, times):
+                continue
+            self.deck.remove(kind)
+            self.rests_until[kind.name] = now.date() + timedelta(days=kind.rest)
+            plant = _Plant(kind.name)
+            for at, step in zip(times, steps, strict=True):
+                heappush(self.due, _Due(at, self.planned, step, plant))
+                self.planned += 1
+            return
+        self.deck = []
+
+    def _times(self, now: datetime, steps: list[Step]) -> list[datetime] | None:
+        """When the steps are due, or None when one would come after its day's close or the last day."""
+        at, times = now, []
+        for step in steps:
+            if step.days:
+                day = at.date()
+                for _ in range(step.days):
+                    day = next_working(day + timedelta(days=1))
+                at = datetime.combine(day, _OPENS, SHANGHAI) + timedelta(seconds=self.chance.below(25_000))
+            else:
+                at += timedelta(seconds=step.seconds)
+            if at.date() > self.days[-1] or at > datetime.combine(at.date(), _OPENS, SHANGHAI) + _LAST_STEP:
+                return None
+            times.append(at)
+        return times
+
+
+def _within(kind: Kind, times: list[datetime]) -> bool:
+    if kind.within is None:
+        return True
+    first, last = times[0], times[-1]
+    return first.year == last.year and (kind.within == "year" or first.month == last.month)
