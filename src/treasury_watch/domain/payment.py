@@ -208,6 +208,18 @@ def field_of(name: str) -> Field | None:
     return FIELDS.get(name)
 
 
+def partition_key_of(instruction: Instruction, name: str) -> str | None:
+    """The value of a field (`attributes.x` too) as the text that a message's key is; `None` where it is missing."""
+    local = name.removeprefix("attributes.")
+    value: AttributeValue | date | None
+    value = getattr(instruction, name) if local == name else (instruction.attributes or {}).get(local)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
 def fen_of(amount: str) -> int:
     """Exact fen (1/100 yuan) of an amount text with two places, such as "-1234.50" → -123450."""
     return int(amount.replace(".", ""))

@@ -13,7 +13,15 @@ from unicodedata import is_normalized
 import re2
 
 from treasury_watch.domain.calendar import Days, LocalDay
-from treasury_watch.domain.payment import FIELDS, HOME_CURRENCY, Instruction, Kind, account_form, name_form
+from treasury_watch.domain.payment import (
+    HOME_CURRENCY,
+    Instruction,
+    Kind,
+    account_form,
+    field_of,
+    name_form,
+    partition_key_of,
+)
 from treasury_watch.engine import values, windows
 from treasury_watch.engine.state import ANCIENT
 from treasury_watch.rules.compiler import Compiler, boundaries, column_kind, runtime_value
@@ -103,10 +111,11 @@ class Program:
 
 
 def _partition_key(name: str) -> Callable[[Instruction], str]:
-    """The partition-key value of an instruction as text, as it is the message's key: empty where it is missing."""
-    if FIELDS[name].required and FIELDS[name].kind in (Kind.TEXT, Kind.ENUM):
+    """The partition-key value of an instruction as text: empty where it is missing, as it cannot be in the worker."""
+    known = field_of(name)
+    if known is not None and known.required and known.kind in (Kind.TEXT, Kind.ENUM):
         return attrgetter(name)
-    return lambda instruction: str("" if (value := getattr(instruction, name)) is None else value)
+    return lambda instruction: partition_key_of(instruction, name) or ""
 
 
 def pattern(text: str) -> Callable[[str], bool]:
