@@ -80,15 +80,13 @@ LABOUR = Item(1, "30226", "50205",
 SUPPORT = Item(1, "30305", "50901",
     ("{m}月困难群众生活补助", "{m}月优抚对象抚恤补助", "{m}月高龄津贴"), (), 100, 1_200)
 SALARY = Item(1, "30101", "50101", ("{y}年{m}月工资",), (), 3_600, 14_000)
+TO_A_UNIT = Item(1, "30299", "50299", ("分摊{m}月水电费", "支付检验检测费", "上缴培训费"), (), 500, 25_000)
 PETTY_CASH = Item(1, "30299", "50299", ("提取备用金", "慰问困难职工", "支付零星搬运费"), (), 100, 3_000)
 # fmt: on
 
 
-# Numbers of the trades by subject, for account numbers that stay the same.
-TRADES: dict[str, range] = {}
-for _item in GOODS:
-    _start = sum(map(len, TRADES.values()))
-    TRADES[_item.subject] = range(_start, _start + len(_item.trades))
+# Trades by number: a company keeps its account whatever is bought from it.
+TRADES = {trade: number for number, trade in enumerate(dict.fromkeys(each for item in GOODS for each in item.trades))}
 
 
 def by_weight(items: tuple[Item, ...]) -> list[Item]:

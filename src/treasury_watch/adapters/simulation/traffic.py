@@ -15,6 +15,7 @@ from treasury_watch.adapters.simulation.items import (
     PETTY_CASH,
     SALARY,
     SUPPORT,
+    TO_A_UNIT,
     TRADES,
     Item,
     by_weight,
@@ -178,10 +179,7 @@ class Traffic:
 
     def _to_a_unit(self, unit: Unit) -> Draft:
         other = self.unit()
-        words = self.chance.pick(("分摊{m}月水电费", "支付检验检测费", "上缴培训费"))
-        draft = self._draft(
-            unit, LABOUR._replace(subject="30299", words=(words,)), 50_000 + self.chance.below(2_500_000)
-        )
+        draft = self._draft(unit, TO_A_UNIT, TO_A_UNIT.amount(self.chance, unit.level))
         return draft | {
             "payee_name": other.payer["budget_unit_name"],
             "payee_account": account_number("9922", other.number),
@@ -268,18 +266,16 @@ class Traffic:
 
     def _company(self, unit: Unit, item: Item, *, regular: bool) -> Draft:
         if item.supplier:
-            trade, number, name = 0, int(item.subject), item.supplier
+            account, name = int(item.subject), item.supplier
         else:
-            trade = self.chance.pick(TRADES[item.subject])
-            choice = self.chance.below(2)
-            number = (
-                mixed(unit.number * 200 + trade * 2 + choice) if regular else self.chance.below(COMPANIES)
-            ) % COMPANIES
-            name = company_name(number, item.trades[trade - TRADES[item.subject][0]])
-        bank, code = _BANKS[number % len(_BANKS)]
+            trade = self.chance.pick(item.trades)
+            regulars = unit.number * 200 + TRADES[trade] * 2 + self.chance.below(2)
+            number = mixed(regulars) % COMPANIES if regular else self.chance.below(COMPANIES)
+            account, name = 100_000 + TRADES[trade] * COMPANIES + number, company_name(number, trade)
+        bank, code = _BANKS[account % len(_BANKS)]
         return {
             "payee_name": name,
-            "payee_account": account_number("9933", trade * 10_000 + number),
+            "payee_account": account_number("9933", account),
             "payee_bank": bank,
             "payee_bank_code": code,
         }
