@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
@@ -90,22 +91,25 @@ def _fill(values: dict[str, Any], parts: list[tuple[str, Texts, Convert | None]]
 def _positions(mapping: Mapping, header: Sequence[str], name: str) -> dict[str, int]:
     """Where each column of the mapping is, by the name the mapping gives it."""
     formed = [name_form(each) for each in header]
-    positions, wrong = {}, []
+    positions: dict[str, int] = {}
+    wrong, absent = [], []
     for column in dict.fromkeys(each for source in mapping.fields.values() for each in source.columns):
         wanted = name_form(column)
         count = formed.count(wanted)
         if count == 1:
             positions[column] = formed.index(wanted)
         elif count:
-            wrong.append(f"{name}: has {count} columns `{column}`; expected one")
+            wrong.append(f"has {count} columns `{column}`, expected one")
+        elif close := get_close_matches(wanted, formed, 1):
+            wrong.append(f"no column `{column}`; did you mean `{close[0]}`?")
         else:
-            close = get_close_matches(wanted, formed, 1)
-            hint = f"did you mean `{close[0]}`?" if close else f"columns are {', '.join(formed)}"
-            wrong.append(f"{name}: no column `{column}`; {hint}")
+            absent.append(f"`{column}`")
+    if absent:
+        wrong.append(f"no column {', '.join(absent)}; its first line is {textwrap.shorten(', '.join(formed), 200)}")
     if wrong and not positions:
-        wrong.append(f"{name}: if its first line is no header, name the columns in order with `file: {{columns: […]}}`")
+        wrong.append("if its first line is no header, name the columns in order with `file: {columns: […]}`")
     if wrong:
-        raise ImportProblem("\n".join(wrong))
+        raise ImportProblem("\n".join(f"{name}: {each}" for each in wrong))
     return positions
 
 

@@ -134,7 +134,7 @@ class Rows:
             except UnicodeDecodeError:
                 continue
             return name
-        raise ImportProblem(f"{self.path}: not valid {' or '.join(self.form.encodings)}; declare its `encodings`")
+        raise self._wrong_encoding()
 
     def _header(self) -> Sequence[str]:
         if self.form.columns:
@@ -148,7 +148,12 @@ class Rows:
                 raise ImportProblem(f"{self.path}: the file is empty; expected a header line") from None
             except csv.Error as error:
                 raise ImportProblem(f"{self.path}: the header line cannot be read: {error}") from None
+        if self._lines.undecoded:
+            raise self._wrong_encoding()
         return header
+
+    def _wrong_encoding(self) -> ImportProblem:
+        return ImportProblem(f"{self.path}: not valid {' or '.join(self.form.encodings)}; declare its `encodings`")
 
 
 class _Lines:
