@@ -88,7 +88,7 @@ class Rows:
             except csv.Error as error:
                 number += 1
                 lines.give_back()
-                yield Damaged(number, lines.first, "quoting", str(error))
+                yield Damaged(number, lines.first, "quoting", _plainly(error))
                 continue
             except _GZIP_ERRORS as error:
                 raise ImportProblem(f"{self.path}: the gzip file is damaged after line {lines.last}: {error}") from None
@@ -154,6 +154,15 @@ class Rows:
 
     def _wrong_encoding(self) -> ImportProblem:
         return ImportProblem(f"{self.path}: not valid {' or '.join(self.form.encodings)}; declare its `encodings`")
+
+
+def _plainly(error: csv.Error) -> str:
+    said = str(error)
+    if "expected after" in said:
+        return "a quote inside a quoted cell is not doubled"
+    if "field larger" in said or "unexpected end" in said:
+        return "a quote opens a cell and never closes it"
+    return said
 
 
 class _Lines:
