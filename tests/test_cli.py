@@ -55,7 +55,7 @@ class Runner:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
-    def __call__(self, *arguments: str | Path) -> Ran:
+    def __call__(self, *arguments: str | int | Path) -> Ran:
         status = run([str(each) for each in arguments])
         return Ran(status, *self._capsys.readouterr())
 
@@ -253,6 +253,28 @@ def test_an_interrupt_ends_quietly(rules: Path) -> None:
         _, err = process.communicate(timeout=30)
         assert process.returncode == 130
         assert b"Traceback" not in err
+
+
+# --- simulate ---
+
+
+def test_simulate_writes_the_same_bytes_for_the_same_seed(cli: Runner, tmp_path: Path) -> None:
+    once, again, labels = (tmp_path / name for name in ("a.jsonl", "b.jsonl", "labels.jsonl"))
+    status, out, err = cli("simulate", "--seed", 7, "--payments", 400, "--out", once, "--labels", labels)
+    assert (status, err) == (0, "")
+    planted = len(labels.read_bytes().splitlines())
+    assert out.startswith(f"400 instructions, {planted} of them planted (")
+    summary = json.loads(cli("simulate", "--seed", 7, "--payments", 400, "--out", again, "--json").out)
+    assert (summary["instructions"], summary["labelled"]) == (400, planted)
+    assert once.read_bytes() == again.read_bytes()
+    assert json.loads(cli("replay", once, "--json").out)["decisions"] == 400
+
+
+def test_simulate_names_what_it_cannot_do(cli: Runner, tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    ran = cli("simulate", "--seed", 1, "--payments", 1, "--out", out, "--start", "9999-12-31", "--days", 3)
+    assert (ran.status, ran.err) == (2, "error: expected at least one day, and none after the year 9999\n")
+    assert not out.exists()
 
 
 # --- import ---

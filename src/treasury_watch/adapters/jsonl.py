@@ -14,6 +14,7 @@ from treasury_watch.adapters.wire import MAX_BYTES
 
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
+_BUFFER_BYTES = 262_144
 
 
 class UnreadableFile(ValueError):
@@ -44,7 +45,7 @@ class Lines:
             return
         self.name = str(source)
         try:
-            file = source.open("rb")
+            file = source.open("rb", buffering=_BUFFER_BYTES)
             self.size = source.stat().st_size
             gzipped = file.peek(2).startswith(_GZIP)
         except OSError as error:
@@ -77,7 +78,7 @@ class Lines:
                     line = line.removeprefix(_BOM)
                 whole = line[-1:] == b"\n"
                 value = line.rstrip(b"\r\n")
-                if value.strip():
+                if value and not value.isspace():
                     yield Line(number, value)
                 while not whole and (line := readline(limit)):
                     whole = line[-1:] == b"\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -39,8 +40,52 @@ Rules = Annotated[
 
 
 def register(app: typer.Typer) -> None:
+    app.command()(simulate)
     app.command("import")(import_)
     app.command()(replay)
+
+
+def simulate(
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same bytes.")],
+    payments: Annotated[int, typer.Option(min=0, metavar="N", help="How many instructions.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Instructions as JSON lines; - is standard output.")],
+    days: Annotated[int, typer.Option(min=1, metavar="N", help="Over how many calendar days.")] = 1,
+    start: Annotated[
+        datetime | None, typer.Option(metavar="DATE", formats=["%Y-%m-%d"], help="The first day; default 2026-03-02.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What was planted with which instruction, as JSON lines.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Makes up a treasury's payments, with violations planted and labelled."""
+    from treasury_watch.adapters.simulate import START, write_simulation
+
+    _one_on_stdout(out, as_json=as_json)
+    with (
+        failing_on(ValueError),
+        output_file(out) as instructions,
+        output_file(labels) as labelled,
+        progress("simulate", payments) as done,
+    ):
+        assert instructions is not None
+        first = start.date() if start else START
+        summary = write_simulation(seed, payments, instructions, labelled, days, first, done)
+    if as_json:
+        emit_json(
+            {
+                "instructions": summary.instructions,
+                "labelled": summary.labelled,
+                "planted": dict(sorted(summary.planted.items())),
+                "earliest": summary.earliest and summary.earliest.isoformat(),
+                "latest": summary.latest and summary.latest.isoformat(),
+            }
+        )
+        return
+    say = _speaker(out)
+    say(f"{summary.instructions:,} instructions, {summary.labelled:,} of them planted{_by_reason(summary.planted)}")
+    if summary.earliest and summary.latest:
+        say(f"event times from {summary.earliest.isoformat()} to {summary.latest.isoformat()}")
 
 
 def import_(
@@ -53,6 +98,7 @@ def import_(
     """Turns a payment export into instructions. Exit status 1 when rows were rejected."""
     from treasury_watch.adapters.importer import ImportProblem, Reject, import_file, load_mapping
 
+    _one_on_stdout(out, as_json=as_json)
     with failing_on(ImportProblem):
         read = load_mapping(mapping)
         with (
@@ -112,8 +158,7 @@ def replay(
     from treasury_watch.adapters import replay as replaying
     from treasury_watch.adapters.jsonl import Lines, UnreadableFile
 
-    if as_json and out == STANDARD:
-        raise Failure("--json and --out - cannot both have standard output")
+    _one_on_stdout(out, as_json=as_json)
     with failing_on(UnreadableFile):
         opened = Lines(source)
     program = load_program(rules, max_lateness_days)
@@ -149,6 +194,11 @@ def load_program(rules: Path | None, max_lateness_days: int) -> Program:
 
     with failing_on(RuleErrors):
         return Program(load(rules or default_rules()), max_lateness=timedelta(days=max_lateness_days))
+
+
+def _one_on_stdout(out: Path | None, *, as_json: bool) -> None:
+    if as_json and out == STANDARD:
+        raise Failure("--json and --out - cannot both have standard output")
 
 
 class _Listing:
