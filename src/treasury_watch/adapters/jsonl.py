@@ -6,6 +6,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader, FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self, cast
@@ -45,7 +46,7 @@ class Lines:
             return
         self.name = str(source)
         try:
-            file = source.open("rb", buffering=_BUFFER_BYTES)
+            file = BufferedReader(FileIO(source), _BUFFER_BYTES)
             self.size = source.stat().st_size
             gzipped = file.peek(2).startswith(_GZIP)
         except OSError as error:
