@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -253,6 +254,17 @@ def test_an_interrupt_ends_quietly(rules: Path) -> None:
         _, err = process.communicate(timeout=30)
         assert process.returncode == 130
         assert b"Traceback" not in err
+
+
+def test_closed_streams_and_a_full_disk_bring_no_stack_trace(payments: Path, rules: Path) -> None:
+    command = shlex.join([*COMMAND, "replay", "--rules", str(rules)])
+    closed = subprocess.run(f"{command} {payments} >&-", shell=True, capture_output=True, text=True)
+    assert (closed.returncode, closed.stderr.count("\n")) == (1, 1)
+    no_input = subprocess.run(f"{command} - <&-", shell=True, capture_output=True, text=True)
+    assert (no_input.returncode, no_input.stderr) == (0, "")
+    full = subprocess.run(f"{command} {payments} --out /dev/full", shell=True, capture_output=True, text=True)
+    assert full.returncode == 2
+    assert full.stderr.endswith("error: No space left on device\n")
 
 
 # --- simulate ---

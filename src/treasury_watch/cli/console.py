@@ -99,7 +99,7 @@ def console(*, err: bool = False) -> Console:
     """The terminal, or plain text where there is none."""
     from rich.console import Console
 
-    return Console(stderr=err, highlight=False, soft_wrap=not (sys.stderr if err else sys.stdout).isatty())
+    return Console(stderr=err, highlight=False)
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str, err: bool = False) -> None:
