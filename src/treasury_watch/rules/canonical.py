@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from treasury_watch.rules.schema import FeatureRef, Param, Rule, RuleSet, Table
+from treasury_watch.rules.schema import FeatureRef, Param, Rule, RuleSet
 
 # What a verdict or its text depends on. Owners, tests and the basis of a rule are for people.
 _JUDGED = (
@@ -29,14 +29,23 @@ def set_hash(ruleset: RuleSet) -> str:
             "partition_by": ruleset.partition_by,
             "rules": [{name: _plain(getattr(rule, name), named=True) for name in _JUDGED} for rule in ruleset.rules],
             "lists": {name: _plain(each.entries, named=True) for name, each in ruleset.lists.items()},
-            "tables": _tables(ruleset.tables),
+            "reference": reference_hash(ruleset),
         }
     )
 
 
 def reference_hash(ruleset: RuleSet) -> str:
     """ "sha256:…" over the tables alone."""
-    return _hash(_tables(ruleset.tables))
+    return _hash(
+        {
+            name: {
+                "key": list(table.key),
+                "types": dict(table.types),
+                "rows": sorted([list(key), _plain(rows, named=True)] for key, rows in table.rows.items()),
+            }
+            for name, table in ruleset.tables.items()
+        }
+    )
 
 
 def logic_hash(rule: Rule) -> str:
@@ -47,17 +56,6 @@ def logic_hash(rule: Rule) -> str:
 def condition_of(rule: Rule) -> str:
     """The rule's condition and exceptions as a text, whatever its params and features are called."""
     return _json([_plain(rule.when, named=False), _plain(rule.exceptions, named=False)])
-
-
-def _tables(tables: Mapping[str, Table]) -> dict[str, Any]:
-    return {
-        name: {
-            "key": list(table.key),
-            "types": dict(table.types),
-            "rows": sorted([list(key), _plain(rows, named=True)] for key, rows in table.rows.items()),
-        }
-        for name, table in tables.items()
-    }
 
 
 def _plain(value: Any, *, named: bool) -> Any:

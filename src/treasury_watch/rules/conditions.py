@@ -27,7 +27,7 @@ from treasury_watch.rules.schema import (
     WordList,
 )
 from treasury_watch.rules.scope import Scope, field_name, list_name
-from treasury_watch.rules.shapes import Key, Line, ListOf, Raw, Record, unsupported
+from treasury_watch.rules.shapes import Key, Line, ListOf, Raw, Record, unknown_key, unsupported
 from treasury_watch.rules.source import MappingNode, Node, ScalarNode, SequenceNode
 from treasury_watch.rules.types import FORMS, Sort, Type, type_of
 
@@ -81,8 +81,7 @@ def _read_leaf(node: MappingNode, scope: Scope, in_where: bool) -> Leaf | None:
     operators = [(key, value) for key, value in node.entries if key.text in OPERATORS]
     for key, _ in node.entries:
         if key.text not in SUBJECTS and key.text not in OPERATORS:
-            hint = did_you_mean(key.text, (*OPERATORS, *SUBJECTS, *GROUPS, "not"))
-            report.error(key.span, "TW101", f"a condition has no key `{key.text}`", hint)
+            unknown_key(key, "condition", (*OPERATORS, *SUBJECTS, *GROUPS, "not"), report)
     if len(subjects) != 1:
         span = subjects[1][0].span if subjects else node.span
         report.error(
@@ -99,9 +98,9 @@ def _read_leaf(node: MappingNode, scope: Scope, in_where: bool) -> Leaf | None:
         return None
     (name, right), operator = operators[0], OPERATORS[operators[0][0].text]
     subject_type = type_of(subject, scope.reference.tables)
-    if subject_type.sort not in operator.sorts or (operator.free_text and subject_type.values):
+    if not operator.applies(subject_type):
         found = "one of a few words" if subject_type.values else subject_type.sort.value
-        allowed = [each.name for each in OPERATORS.values() if subject_type.sort in each.sorts]
+        allowed = [each.name for each in OPERATORS.values() if each.applies(subject_type)]
         message = f"`{operator.name}` does not apply: `{subject.name}` is {found}"
         report.error(name.span, "TW301", message, use_one_of(allowed))
         return None
@@ -143,7 +142,12 @@ def _read_right(node: Node, operator: Operator, subject: Type, scope: Scope, in_
             return _read_several(node, operator, subject, scope, in_where)
         case Right.OTHER:
             if isinstance(node, ScalarNode) and not node.text.startswith("$"):
-                report.error(node.span, "TW104", "a literal", "`same_as` names another field: {field: approver}")
+                report.error(
+                    node.span,
+                    "TW104",
+                    f"`{node.text}` is a text",
+                    "`same_as` names another field, as in {field: approver}",
+                )
                 return None
             return read_operand(node, scope, subject, in_where=in_where)
         case Right.LIST:
@@ -166,7 +170,7 @@ def _positive(operand: Operand | None, node: Node, scope: Scope) -> bool:
         else [operand]
     )
     if any(isinstance(value, int | Decimal) and value <= 0 for value in values):
-        scope.report.error(node.span, "TW108", "not above zero", "expected a number above zero")
+        scope.report.error(node.span, "TW108", "a multiple of what is not above zero", "expected a number above zero")
         return False
     return operand is not None
 
@@ -236,7 +240,7 @@ def _read_length(node: Node, scope: Scope, in_where: bool) -> tuple[tuple[str, O
         scope.report.error(node.span, "TW104", "an empty length", "expected such as {gte: 2, lt: 10}")
     for key, value in node.entries:
         if key.text not in COMPARISONS:
-            scope.report.error(key.span, "TW101", f"a length has no key `{key.text}`", use_one_of(COMPARISONS))
+            unknown_key(key, "length", COMPARISONS, scope.report)
             continue
         operand_read = read_operand(value, scope, whole, in_where=in_where)
         if operand_read is not None:

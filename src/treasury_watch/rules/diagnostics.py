@@ -116,23 +116,27 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str
 
 def use_one_of(words: Iterable[str]) -> str:
     """ "use `a`, `b` or `c`"; long lists are cut after eight."""
+    listed = any_of(words)
+    return f"use {listed}" if listed else "there is none"
+
+
+def any_of(words: Iterable[str]) -> str:
+    """ "`a`, `b` or `c`"; long lists are cut after eight, an empty one is an empty text."""
     quoted = [f"`{word}`" for word in words]
-    if not quoted:
-        return "there is none"
     if len(quoted) > 8:
-        return f"use one of {', '.join(quoted[:8])}, …"
-    return f"use {' or '.join((', '.join(quoted[:-1]), quoted[-1])) if len(quoted) > 1 else quoted[0]}"
+        return f"{', '.join(quoted[:8])} …"
+    return " or ".join(filter(None, (", ".join(quoted[:-1]), *quoted[-1:])))
 
 
 # --- rendering ---
 
-_LINE_ENDS = re.compile(r"\r\n|\r|\n")
+LINE_ENDS = re.compile(r"\r\n|\r|\n")
 _SHOWN_COLUMNS = 120
 
 
 def lines_of(data: bytes) -> list[str]:
     """The lines of a file as positions count them. What is not UTF-8 is shown as replacement characters."""
-    return _LINE_ENDS.split(data.decode("utf-8", "replace").removeprefix("\ufeff"))
+    return LINE_ENDS.split(data.decode("utf-8", "replace").removeprefix("\ufeff"))
 
 
 def render(diagnostics: Iterable[Diagnostic], files: Mapping[str, bytes]) -> str:

@@ -14,7 +14,7 @@ from treasury_watch.rules.shapes import Key, Raw, Record
 from treasury_watch.rules.source import MappingNode, Node, ScalarNode
 from treasury_watch.rules.types import FORMS, Sort, Type, comparable, type_of
 
-FIELD_OPERAND = Record("field", (Key("field", Raw("field"), "a field of the instruction", True),))
+FIELD_OPERAND = Record("right-hand side", (Key("field", Raw("field"), "a field of the instruction", True),))
 LOOKUP = Record(
     "lookup",
     (
@@ -56,6 +56,8 @@ def read_reference(node: ScalarNode, scope: Scope, *, in_where: bool = False) ->
         return None
     if name in scope.params:
         return replace(scope.params[name], span=node.span)
+    if name in scope.broken:
+        return None
     if scope.knows_feature(name):
         if in_where:
             hint = "a `where` compares fields, params and lookups"

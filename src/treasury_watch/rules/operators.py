@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from treasury_watch.rules.types import ORDERED, Sort
+from treasury_watch.rules.types import ORDERED, Sort, Type
 
 
 class Right(Enum):
@@ -33,6 +33,9 @@ class Operator:
     right: Right
     doc: str
     free_text: bool = False
+
+    def applies(self, subject: Type) -> bool:
+        return subject.sort in self.sorts and not (self.free_text and subject.values)
 
 
 _ANY = frozenset(Sort)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -146,10 +146,7 @@ def _read_rule(node: Node, defaults: Mapping[str, Any], reference: Reference, re
     for name in ("mode", "action"):
         if name not in read and node.get(name) is None:
             report.error(node.span, "TW102", f"this rule has no `{name}`", "add it here or under `defaults`")
-    params = _read_params(own["params"], report) if "params" in own else {}
-    scope = Scope(reference, report, params)
-    if "features" in own:
-        _read_features(own["features"], scope)
+    scope = _read_names(own, reference, report)
     when = read_condition(own["when"], scope) if "when" in own else None
     exceptions = [_read_exception(each, scope) for each in own.get("exceptions", ())]
     reason_node = node.get("reason")
@@ -173,7 +170,7 @@ def _read_rule(node: Node, defaults: Mapping[str, Any], reference: Reference, re
         effective_from=effective_from,
         effective_until=effective_until,
         on_missing=read.get("on_missing", "warn"),
-        params={name: _as_used(param, scope) for name, param in sorted(params.items())},
+        params={name: _as_used(param, scope) for name, param in sorted(scope.params.items())},
         features={name: feature for name, feature in sorted(scope.features.items()) if feature is not None},
         when=when,
         exceptions=tuple(each for each in exceptions if each is not None),
@@ -182,30 +179,32 @@ def _read_rule(node: Node, defaults: Mapping[str, Any], reference: Reference, re
     )
 
 
-def _read_params(node: Node, report: Report) -> dict[str, Param]:
-    params = {}
-    for key, value in _named(node, "params", (), report):
+def _read_names(own: Mapping[str, Any], reference: Reference, report: Report) -> Scope:
+    """The scope of a rule: its params, then its features, which may use them."""
+    params: dict[str, Param] = {}
+    scope = Scope(reference, report, params)
+    for key, value in _named(own, "params", scope):
         param = read_param(key.text, value, report)
-        if param is not None:
+        if param is None:
+            scope.broken.add(key.text)
+        else:
             params[key.text] = param
-    return params
+    scope.read_features({key.text: (key, value) for key, value in _named(own, "features", scope)}, read_feature)
+    return scope
 
 
-def _read_features(node: Node, scope: Scope) -> None:
-    named = _named(node, "features", scope.params, scope.report)
-    scope.read_features({key.text: (key, value) for key, value in named}, read_feature)
-
-
-def _named(node: Node, what: str, taken: Iterable[str], report: Report) -> list[tuple[ScalarNode, Node]]:
-    if not isinstance(node, MappingNode):
+def _named(own: Mapping[str, Any], what: str, scope: Scope) -> list[tuple[ScalarNode, Node]]:
+    node, report = own.get(what), scope.report
+    if node is not None and not isinstance(node, MappingNode):
         report.error(node.span, "TW104", "not a mapping", f"`{what}` are `name: value`")
-        return []
     named = []
-    for key, value in node.entries:
-        if key.text in FIELDS or key.text in taken:
+    for key, value in node.entries if isinstance(node, MappingNode) else ():
+        if key.text in FIELDS or key.text in scope.params:
             holder = "field of the instruction" if key.text in FIELDS else "param"
             report.error(key.span, "TW207", f"`{key.text}` is already a {holder}", "choose another name")
-        elif IDENTIFIER.read(key, report) is not None:
+        elif IDENTIFIER.read(key, report) is None:
+            scope.broken.add(key.text)
+        else:
             named.append((key, value))
     return named
 

@@ -17,8 +17,3 @@ def pieces(template: str) -> Iterator[tuple[int, str, str | None]]:
         if match[0] in ("{", "}"):
             raise ValueError(match.start())
         yield match.start(), match[0], match[1]
-
-
-def names_in(template: str) -> tuple[str, ...]:
-    """The names that a reason mentions, in order, each once."""
-    return tuple(dict.fromkeys(name for _, _, name in pieces(template) if name is not None))

@@ -12,7 +12,7 @@ from typing import Any
 
 from treasury_watch.domain.payment import name_form
 from treasury_watch.rules import scalars
-from treasury_watch.rules.diagnostics import did_you_mean, use_one_of
+from treasury_watch.rules.diagnostics import LINE_ENDS, did_you_mean, use_one_of
 from treasury_watch.rules.schema import NamedList, Scalar, Span, Table
 from treasury_watch.rules.shapes import IDENTIFIER, Bilingual, Day, Key, Line, ListOf, MapOf, Raw, Record, Word
 from treasury_watch.rules.source import MappingNode, Report, ScalarNode, text_of
@@ -138,6 +138,7 @@ class _Layout:
 
 
 _Rows = Mapping[tuple[str, ...], tuple[tuple[date | None, Mapping[str, Scalar]], ...]]
+_ROUNDED = re.compile(r"[0-9]\.[0-9]+[eE]\+[0-9]+")
 _CELL = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?:,|$)|([^,"]*)(?:,|$)')
 
 
@@ -146,11 +147,11 @@ def cells_of(line: str) -> list[tuple[int, str]] | None:
     if '"' not in line:
         cells, at = [], 0
         for cell in line.split(","):
-            cells.append((at, cell.strip()))
+            cells.append((at + len(cell) - len(cell.lstrip()), cell.strip()))
             at += len(cell) + 1
         return cells
     cells, at = [], 0
-    while at <= len(line):
+    while True:
         match = _CELL.match(line, at)
         if match is None:
             return None
@@ -159,7 +160,6 @@ def cells_of(line: str) -> list[tuple[int, str]] | None:
         if not match[0].endswith(","):
             return cells if match.end() == len(line) else None
         at = match.end()
-    return cells
 
 
 def _read_rows(layout: _Layout, path: str, csv: bytes, report: Report) -> _Rows | None:
@@ -167,7 +167,7 @@ def _read_rows(layout: _Layout, path: str, csv: bytes, report: Report) -> _Rows 
     if text is None:
         return None
     before = len(report.diagnostics)
-    lines = re.split(r"\r\n|\r|\n", text)
+    lines = LINE_ENDS.split(text)
     header = [cell for _, cell in cells_of(lines[0]) or []]
     if sorted(header) != sorted(layout.columns):
         absent = [name for name in layout.columns if name not in header]
@@ -204,22 +204,33 @@ def _read_row(
         report.error(Span(path, number, 1), "TW503", found, f"expected {len(header)} cells: {','.join(header)}")
         return None
     values: dict[str, Any] = {}
+    whole = True
     for name, (offset, text) in zip(header, cells, strict=True):
         span = Span(path, number, min(offset, len(line)) + 1, max(1, len(text)))
-        if text:
-            value = _CELL_READERS[layout.columns[name]](ScalarNode(text, True, span), report)
-            if value is None:
-                return None
+        value = _read_cell(name, layout.columns[name], ScalarNode(text, True, span), report) if text else None
+        if value is not None:
             values[name] = value
+        elif text:
+            whole = False
         elif name in layout.key or name == layout.dated:
             report.error(span, "TW503", f"an empty `{name}`", "every row has its key and its date")
-            return None
+            whole = False
+    if not whole:
+        return None
     if layout.name == _EXCHANGE_RATES and not values.get("rate", 0) > 0:
         report.error(Span(path, number, 1), "TW503", "a rate that is not above zero", "expected CNY for one unit")
         return None
     key = tuple(FORMS[layout.columns[name]](values[name]) for name in layout.key)
     since = values.pop(layout.dated) if layout.dated else None
     return key, since, MappingProxyType(values)
+
+
+def _read_cell(name: str, kind: str, node: ScalarNode, report: Report) -> Scalar | None:
+    found = Report()
+    value = _CELL_READERS[kind](node, found)
+    for each in found.diagnostics:
+        report.error(each.span, "TW503", f"`{name}` is of type {kind}, and {each.message}", each.hint)
+    return value
 
 
 def _read_integer(node: ScalarNode, report: Report) -> int | None:
@@ -235,9 +246,17 @@ def _read_as_is(node: ScalarNode, report: Report) -> str:
     return node.text
 
 
+def _read_account(node: ScalarNode, report: Report) -> str | None:
+    if _ROUNDED.fullmatch(node.text):
+        hint = "a spreadsheet rounded the number: format the column as text, and enter it again"
+        report.error(node.span, "TW503", f"`{node.text}` has lost its digits", hint)
+        return None
+    return node.text
+
+
 _CELL_READERS: Mapping[str, Callable[[ScalarNode, Report], Scalar | None]] = {
     "text": _read_as_is,
-    "account": _read_as_is,
+    "account": _read_account,
     "name": _read_as_is,
     "money": scalars.money,
     "integer": _read_integer,

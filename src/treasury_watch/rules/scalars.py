@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 
-from treasury_watch.rules.diagnostics import did_you_mean
+from treasury_watch.rules.diagnostics import use_one_of
 from treasury_watch.rules.schema import Scalar
 from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode
 
@@ -42,7 +42,7 @@ _TRAPS = (
     (re.compile(r"[-+]?[0-9][0-9_,]*[_,][0-9_,]*(\.[0-9_]*)?"), "a number with separators"),
     (re.compile(r"\+[0-9.]+|[-+]?\.[0-9]+|[-+]?[0-9]+\."), "a number in an unusual form"),
     (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), "not a finite number"),
-    (re.compile(r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF|y|Y|n|N|True|TRUE|False|FALSE"), "true or false"),
+    (re.compile(r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF|True|TRUE|False|FALSE"), "true or false"),
 )
 
 
@@ -93,7 +93,7 @@ def word(node: Node, report: Report, allowed: Iterable[str], what: str) -> str |
     if found is None:
         return None
     if found.text not in words:
-        report.error(found.span, "TW103", f"`{what}` is `{found.text}`", did_you_mean(found.text, words))
+        report.error(found.span, "TW103", f"`{what}` is `{found.text}`", use_one_of(words))
         return None
     return found.text
 
@@ -103,19 +103,18 @@ def number(node: Node, report: Report, expected: str = "a number") -> int | Deci
     found = scalar(node, report, expected)
     if found is None:
         return None
-    if found.plain:
-        what = trap(found)
-        if what in ("a number with an exponent", "a number with separators"):
-            report.error(found.span, "TW105", f"`{found.text}` is {what}", "write the digits out, as in 500000.00")
+    if found.plain and _NUMBER.fullmatch(found.text):
+        if len(found.text) > MAX_DIGITS:
+            report.error(found.span, "TW108", "a number of too many digits", f"at most {MAX_DIGITS}")
             return None
-        if what is not None:
-            _quote_it(found, what, report)
-            return None
-        if _NUMBER.fullmatch(found.text):
-            if len(found.text) > MAX_DIGITS:
-                report.error(found.span, "TW108", "a number of too many digits", f"at most {MAX_DIGITS}")
-                return None
-            return Decimal(found.text) if "." in found.text else int(found.text)
+        return Decimal(found.text) if "." in found.text else int(found.text)
+    what = trap(found)
+    if what in ("a number with an exponent", "a number with separators"):
+        report.error(found.span, "TW105", f"`{found.text}` is {what}", "write the digits out, as in 500000.00")
+        return None
+    if what is not None:
+        _quote_it(found, what, report)
+        return None
     hint = f"expected {expected}, without quotes" if _NUMBER.fullmatch(found.text) else f"expected {expected}"
     report.error(found.span, "TW105", f"`{found.text}` is not a number", hint)
     return None
@@ -200,7 +199,7 @@ def duration(node: Node, report: Report, *, zero: bool = False) -> int | None:
     if found is None:
         return None
     match = _DURATION.fullmatch(found.text)
-    if not match:
+    if not match or not found.text:
         hint = (
             f"say the unit: {found.text}d, {found.text}h or {found.text}m"
             if found.text.isdecimal()

@@ -9,6 +9,7 @@ from treasury_watch.domain.payment import FIELDS, field_of
 from treasury_watch.rules import scalars
 from treasury_watch.rules.diagnostics import did_you_mean
 from treasury_watch.rules.schema import Feature, FeatureRef, Lookup, NamedList, Param, Span, Table
+from treasury_watch.rules.shapes import article
 from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode
 from treasury_watch.rules.types import COLUMN_TYPES, Sort, Type, field_type
 
@@ -34,6 +35,7 @@ class Scope:
         self._reading: list[str] = []
         self._read_feature: Callable[[Node, Scope], Feature | None] = lambda node, scope: None
         self.money_params: set[str] = set()  # params that were used as amounts
+        self.broken: set[str] = set()  # names of what could not be read: its author knows already
 
     def read_features(
         self, nodes: Mapping[str, tuple[ScalarNode, Node]], read: Callable[[Node, Scope], Feature | None]
@@ -61,7 +63,7 @@ class Scope:
         return None if found is None else FeatureRef(name, found, span)
 
     def knows_feature(self, name: str) -> bool:
-        return name in self.features or name in self._unread or name in self._reading
+        return name in self.features or name in self._unread or name in self._reading or name in self.broken
 
     def known_names(self) -> list[str]:
         return [*self.params, *self.features, *self._unread, *self._reading]
@@ -137,8 +139,10 @@ def read_lookup(node: MappingNode, scope: Scope) -> Lookup | None:
         return None
     for each, key_column in zip(keys, table.key, strict=True):
         if not _fits(field_type(each), COLUMN_TYPES[table.types[key_column]]):
-            message = f"`{each}` is never equal to a `{key_column}`, a {table.types[key_column]} of `{table.name}`"
-            report.error(key_node.span, "TW305", message, "declare the column with the field's type")
+            message = (
+                f"`{each}` does not compare with `{key_column}`, {article(table.types[key_column])} of `{table.name}`"
+            )
+            report.error(key_node.span, "TW305", message, "declare the key column with the field's type")
             return None
     return Lookup(table.name, keys, column.text, node.span)
 

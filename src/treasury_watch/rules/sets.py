@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from treasury_watch.rules.canonical import reference_hash, set_hash
 from treasury_watch.rules.checks import CHECKS, LOADING_CHECKS, Kept
-from treasury_watch.rules.diagnostics import Diagnostic, in_order, use_one_of
+from treasury_watch.rules.diagnostics import Diagnostic, any_of, in_order
 from treasury_watch.rules.lock import FILE_NAME, read_lock
 from treasury_watch.rules.reader import FileRead, read_rule_file
 from treasury_watch.rules.reference import read_list, read_risk_points, read_table
@@ -24,7 +24,7 @@ KINDS = ("ruleset", "list", "table", "risk_points")
 def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
     """The rule set that the files say, or `None` and everything that is wrong with them, in the order of the text.
 
-    `files`: path → content, of YAML and CSV files; others are passed over. Paths are what messages name, and mean nothing
+    `files`: path → content, of YAML and CSV files; others are passed over. Messages name the paths, which mean nothing
     else but that a table's CSV has its declaration's path with another suffix.
     """
     report = Report()
@@ -90,7 +90,7 @@ def _roots(files: Mapping[str, bytes], report: Report) -> dict[str, dict[str, Ma
         else:
             span = root.span if root is not None else Span(path, 1, 1)
             found = "an empty file" if root is None else "a file of no known kind"
-            report.error(span, "TW009", found, f"start it with one of these keys: {use_one_of(KINDS)}")
+            report.error(span, "TW009", found, f"it starts with {any_of(KINDS)}")
     return roots
 
 

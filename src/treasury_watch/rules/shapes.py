@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -169,15 +168,6 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
-    def read(self, node: Node, report: Report) -> int | Decimal | None:
-        return scalars.number(node, report)
-
-    def schema(self) -> JsonSchema:
-        return {"type": "number"}
-
-
-@dataclass(frozen=True, slots=True)
 class ListOf:
     """A list; what is wrong with one element does not hide what is wrong with the others."""
 
@@ -232,7 +222,9 @@ class Record:
 
     def read(self, node: Node, report: Report) -> dict[str, Any] | None:
         if not isinstance(node, MappingNode):
-            report.error(node.span, "TW104", f"not a mapping, as a {self.what} is", f"it has the keys {self._names()}")
+            report.error(
+                node.span, "TW104", f"not a mapping, as {article(self.what)} is", f"it has the keys {self._names()}"
+            )
             return None
         known = {key.name: key for key in self.keys}
         read = {}
@@ -240,8 +232,7 @@ class Record:
             if name.text in self.later:
                 unsupported(name, report)
             elif name.text not in known:
-                hint = did_you_mean(name.text, known)
-                report.error(name.span, "TW101", f"a {self.what} has no key `{name.text}`", hint)
+                unknown_key(name, self.what, known, report)
             elif (found := known[name.text].shape.read(value, report)) is not None:
                 read[name.text] = found
         for key in self.keys:
@@ -276,6 +267,18 @@ class Bilingual:
 
 
 _BOTH = Record("text in both languages", (Key("zh", Line(), "in Chinese", True), Key("en", Line(), "in English", True)))
+
+
+def unknown_key(key: ScalarNode, what: str, known: Iterable[str], report: Report) -> None:
+    """Tells the author that `what` has no such key."""
+    hint = did_you_mean(key.text, known)
+    if key.text[:1].isdecimal():
+        hint = "a comma ends a value here: write numbers without separators"
+    report.error(key.span, "TW101", f"{article(what)} has no key `{key.text}`", hint)
+
+
+def article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def unsupported(word: ScalarNode, report: Report) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
-from treasury_watch.rules.diagnostics import Diagnostic
+from treasury_watch.rules.diagnostics import LINE_ENDS, Diagnostic
 from treasury_watch.rules.schema import Span
 
 MAX_BYTES = 4 << 20
@@ -72,7 +72,7 @@ def text_of(file: str, data: bytes, report: Report) -> str | None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        lines = re.split(r"\r\n|\r|\n", data[: error.start].decode("utf-8", "replace").removeprefix("\ufeff"))
+        lines = LINE_ENDS.split(data[: error.start].decode("utf-8", "replace").removeprefix("\ufeff"))
         span = Span(file, len(lines), len(lines[-1]) + 1)
         report.error(span, "TW001", f"the byte {data[error.start]:#04x} is not UTF-8", "save the file as UTF-8")
         return None
@@ -97,9 +97,6 @@ def compose(file: str, data: bytes, report: Report) -> Node | None:
         return _Composer(file, text, report).document()
     except yaml.MarkedYAMLError as error:
         report.error(*_syntax_error(file, text, error))
-    except yaml.YAMLError as error:  # a character that YAML forbids, known by its offset only
-        at = getattr(error, "position", 0)
-        report.error(_span_at(file, text, at), "TW008", "a control character", "delete it")
     except _Stop:
         pass
     return None
@@ -112,6 +109,7 @@ class _Stop(Exception):
 class _Composer:
     def __init__(self, file: str, text: str, report: Report) -> None:
         self._file = file
+        self._lines = LINE_ENDS.split(text)
         self._report = report
         self._events = iter(yaml.parse(text, Loader=_LOADER))
 
@@ -152,7 +150,6 @@ class _Composer:
             key = self._node(event, depth + 1)
             if not isinstance(key, ScalarNode):
                 self._stop(event, "TW104", "a key that is a list or mapping", "keys are words")
-                raise _Stop
             value = self._node(next(self._events), depth + 1)
             if key.text in entries:
                 line = entries[key.text][0].span.line
@@ -164,39 +161,46 @@ class _Composer:
     def _span(self, event: Any) -> Span:
         start, end = event.start_mark, event.end_mark
         length = end.column - start.column if end.line == start.line else 1
-        return Span(self._file, start.line + 1, start.column + 1, max(1, length))
+        line, column = _inside(self._lines, start)
+        return Span(self._file, line, column, max(1, length))
 
-    def _stop(self, event: Any, code: str, message: str, hint: str) -> None:
+    def _stop(self, event: Any, code: str, message: str, hint: str) -> NoReturn:
         self._report.error(self._span(event), code, message, hint)
         raise _Stop
 
 
-# Line ends that editors do not show as such, zero-width and direction-changing characters: what is read must be seen.
-_UNSEEN = re.compile("[\x85\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# Control characters, line ends that editors do not show, zero-width and direction-changing characters.
+_UNSEEN = re.compile(
+    "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0, C1
+    "\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]"
+)
 _TAB_INDENT = re.compile(r"^ *\t", re.MULTILINE)
 _FULL_WIDTH = dict(zip("：，“”‘’｛｝［］－", ":,\"\"''{}[]-", strict=True))
 
 
+def _inside(lines: list[str], mark: Any) -> tuple[int, int]:
+    """Line and column (from 1) of a mark. What is put on the line after the last stands at the end of the last."""
+    last = len(lines) - 1
+    if last and not lines[last]:  # the file ends with a line end
+        last -= 1
+    line, column = (mark.line, mark.column) if mark.line <= last else (last, len(lines[last]))
+    return line + 1, min(column, len(lines[line])) + 1
+
+
 def _syntax_error(file: str, text: str, error: yaml.MarkedYAMLError) -> tuple[Span, str, str, str]:
-    mark: Any = error.problem_mark or error.context_mark
-    lines = re.split(r"\r\n|\r|\n", text)
-    number = min(mark.line, len(lines) - 1)
-    if number and not lines[number] and number == len(lines) - 1:  # at the end of the file: show its last line
-        number -= 1
-        column = len(lines[number])
-    else:
-        column = min(mark.column, len(lines[number]))
+    lines = LINE_ENDS.split(text)
+    number, column = _inside(lines, error.problem_mark or error.context_mark)
     problem = str(error.problem)
     if error.context:
         problem = f"{problem} {error.context}"
-    nearby = "".join(lines[max(0, number - 1) : number + 1])
+    nearby = "".join(lines[max(0, number - 2) : number])
     wide = next((each for each in nearby if each in _FULL_WIDTH), None)
     hint = "check the indentation, colons and brackets"
     if wide:
         hint = f"`{wide}` is full-width: YAML needs `{_FULL_WIDTH[wide]}`"
-    return Span(file, number + 1, column + 1), "TW003", problem, hint
+    return Span(file, number, column), "TW003", problem, hint
 
 
 def _span_at(file: str, text: str, offset: int) -> Span:
-    before = re.split(r"\r\n|\r|\n", text[:offset])
+    before = LINE_ENDS.split(text[:offset])
     return Span(file, len(before), len(before[-1]) + 1)

@@ -1,0 +1,117 @@
+"""Rule sets on disk, and the default pack."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.rules.texts import CARDS, rule_file
+from treasury_watch.adapters.rulefiles import check, default_rules, files_of, load, write_lock
+from treasury_watch.adapters.simulation.city import DEBARRED, official_cards
+from treasury_watch.engine.ruletest import run_tests
+from treasury_watch.rules import RuleErrors
+
+WHEN = "  mode: shadow\n  when: {field: amount, gt: 1.00}\n"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory of one rule and one table."""
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "office.yaml").write_bytes(rule_file(WHEN))
+    for name, data in CARDS.items():
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
+
+
+def test_a_directory_is_loaded_with_its_tables(directory: Path) -> None:
+    ruleset = load(directory)
+    assert [rule.id for rule in ruleset.rules] == ["RULE-001"]
+    assert list(ruleset.tables) == ["official_cards"]
+    assert ruleset.files[0].path == (directory / "office.yaml").as_posix()
+
+
+def test_what_is_wrong_is_shown_with_the_path_as_it_was_given(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "office.yaml").write_bytes(rule_file(WHEN).replace(b"amount, gt", b"amuont, gt"))
+    monkeypatch.chdir(directory.parent)
+    with pytest.raises(RuleErrors) as caught:
+        load(Path(directory.name))
+    assert str(caught.value).startswith(f"{directory.name}/office.yaml:11:17: error TW201: ")
+
+
+def test_other_directories_below_it_are_other_rule_sets(directory: Path) -> None:
+    (directory / "first-run").mkdir()
+    (directory / "first-run" / "office.yaml").write_bytes(b"not: [a rule")
+    assert len(load(directory).rules) == 1
+    assert not any("first-run" in path for path in files_of(directory))
+
+
+@pytest.mark.parametrize("name", ["office.yml", "lists/words.yml"])
+def test_a_file_that_would_be_passed_over_by_its_suffix_is_told(directory: Path, name: str) -> None:
+    (directory / "lists").mkdir()
+    (directory / name).write_bytes(b"list: words\n")
+    assert [each.code for each in check(directory, date(2025, 6, 1))] == ["TW009"]
+
+
+def test_a_directory_that_is_none_is_no_rule_set(tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError, match="nowhere is not a directory"):
+        load(tmp_path / "nowhere")
+
+
+def test_check_tells_errors_or_findings(directory: Path) -> None:
+    assert [each.code for each in check(directory, date(2025, 6, 1))] == ["TW605"]
+    (directory / "office.yaml").write_bytes(b"ruleset: office\n")
+    assert {each.code for each in check(directory, date(2025, 6, 1))} == {"TW102"}
+
+
+def test_the_lock_is_written_unless_logic_changed_under_its_old_revision(directory: Path) -> None:
+    path = write_lock(directory)
+    assert path == directory / "rules.lock"
+    assert check(directory, date(2025, 6, 1)) == []
+    locked = path.read_bytes()
+    changed = rule_file(WHEN.replace("1.00", "2.00"))
+    (directory / "office.yaml").write_bytes(changed)
+    with pytest.raises(RuleErrors, match="TW604"):
+        write_lock(directory)
+    assert path.read_bytes() == locked
+    (directory / "office.yaml").write_bytes(changed.replace(b"revision: 1", b"revision: 2"))
+    write_lock(directory)
+    assert check(directory, date(2025, 6, 1)) == []
+
+
+# --- the default pack ---
+
+
+def test_the_default_pack_is_in_good_keeping() -> None:
+    """After a change that is meant: raise the revision, then `treasury-watch rules check --write-lock rules`."""
+    assert [str(each) for each in check(default_rules(), date(2025, 6, 1))] == []
+
+
+def test_the_inline_tests_of_the_default_pack_pass() -> None:
+    assert [str(each) for each in run_tests(load(default_rules()))] == []
+
+
+def test_every_rule_of_the_default_pack_is_live_has_a_basis_a_risk_point_and_a_date() -> None:
+    for rule in load(default_rules()).rules:
+        assert rule.mode == "live"
+        assert rule.basis is not None
+        assert rule.risk_point is not None
+        assert rule.effective_from == date(2025, 1, 1)
+
+
+def test_the_default_pack_knows_the_cards_and_debarred_payees_of_the_simulated_city() -> None:
+    ruleset = load(default_rules())
+    cards = ruleset.tables["official_cards"].rows
+    assert {card.number: card.limit for card in official_cards()} == {
+        number: row["credit_limit"] for (number,), ((_, row),) in cards.items()
+    }
+    assert set(ruleset.lists["debarred_accounts"].entries) == {party.account for party in DEBARRED}
+    assert set(ruleset.lists["debarred_names"].entries) == {party.name for party in DEBARRED}
+
+
+def test_rules_on_chinese_text_stand_in_a_file_of_their_own() -> None:
+    files = {Path(file.path).name: file for file in load(default_rules()).files}
+    assert {rule.id[:4] for rule in files.pop("chinese-text.yaml").rules} == {"TEXT"}
+    assert not any(rule.id.startswith("TEXT") for file in files.values() for rule in file.rules)
