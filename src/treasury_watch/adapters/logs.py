@@ -10,7 +10,7 @@ from typing import Literal
 
 from treasury_watch.domain.payment import masked
 
-_LONG_NUMBER = re.compile(r"\d{12,}")
+_HASH_OR_LONG_NUMBER = re.compile(r"sha256:[0-9a-f]{64}|\d{12,}")
 # Faust names the life cycle of its services after the module of their class, so two of ours are noisy, too.
 _NOISY = (
     *("aiokafka", "faust", "mode", "aiohttp", "asyncio"),
@@ -20,7 +20,7 @@ _NOISY = (
 
 def mask_numbers(text: str) -> str:
     """The text with every run of 12 or more digits, as account and card numbers are, masked to its last four."""
-    return _LONG_NUMBER.sub(lambda number: masked(number.group()), text)
+    return _HASH_OR_LONG_NUMBER.sub(lambda found: masked(found[0]) if found[0].isdigit() else found[0], text)
 
 
 class ConsoleFormatter(logging.Formatter):

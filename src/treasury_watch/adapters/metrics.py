@@ -76,7 +76,7 @@ class Metrics:
         self._dead_letters = {reason: dead_letters.labels(reason) for reason in REASONS}
         self._duplicates = counter("duplicates", "Instructions delivered again, which got no second decision")
         self._late = counter("late", "Instructions judged that came later than newer ones of their partition key")
-        self._unknown = counter("unknown_fields", "Fields in messages that the contract does not know")
+        self.unknown_fields = counter("unknown_fields", "Fields in messages that the contract does not know")
         self.latency = BatchHistogram(
             "treasury_watch_decision_latency_seconds",
             "From the message's timestamp to its decision acknowledged by the brokers",
@@ -98,8 +98,8 @@ class Metrics:
         self._rebuilt = counter("rebuilt_instructions", "Messages read again to rebuild windows")
         Info("treasury_watch_ruleset", "The rules in force", registry=registry).info({"hash": ruleset.hash})
 
-    def count(self, outcomes: Iterable[Outcome], unknown_fields: int) -> None:
-        """Counts what was published for a batch."""
+    def count(self, outcomes: Iterable[Outcome]) -> None:
+        """Counts what was published."""
         verdicts: Tally[str] = Tally()
         hits: Tally[tuple[str, str]] = Tally()
         held = Decimal(0)
@@ -123,7 +123,6 @@ class Metrics:
         self._held.inc(float(held))
         self._late.inc(late)
         self._duplicates.inc(duplicates)
-        self._unknown.inc(unknown_fields)
 
     def watch_lag(self, partition: int, lag: Callable[[], float]) -> None:
         """Exposes the lag of an assigned partition, asked for at each scrape."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
-from treasury_watch.domain.payment import Instruction, moment_of
+from treasury_watch.domain.payment import Instruction, moment_of, partition_key_of
 from treasury_watch.domain.verdict import Refusal
 
 MAX_AHEAD = timedelta(minutes=5)
@@ -38,7 +38,7 @@ class Admission:
         self._field = partition_by
         self._partitioner = partitioner
         self._partition = partition
-        self._texts: dict[bytes, str] = {}  # keys that belong to this partition, and the text that they are
+        self._texts: dict[bytes | None, str] = {}  # keys that belong to this partition, and the text that they are
 
     def check(self, records: Sequence[Record], decoded: Sequence[Instruction | Refusal]) -> list[Instruction | Refusal]:
         """Each instruction as it was, or why it is refused (`wrong_key`, `future_event_time`); refusals stay."""
@@ -54,8 +54,7 @@ class Admission:
             if record.timestamp != timestamp:
                 timestamp = record.timestamp
                 latest = _latest(timestamp)
-            wanted = getattr(each, field) if plain else partition_key_of(each, field)
-            if wanted is None or texts.get(record.key) != wanted:  # type: ignore[arg-type]
+            if texts.get(record.key, self) != (getattr(each, field) if plain else partition_key_of(each, field)):
                 refusal = self._wrong_key(record.key, partition_key_of(each, field))
                 if refusal:
                     admitted.append(refusal)
@@ -80,22 +79,6 @@ class Admission:
             self._texts.clear()
         self._texts[key] = wanted
         return None
-
-
-def partition_key_of(instruction: Instruction, field: str) -> str | None:
-    """The partition key of an instruction as text; `None` when the field is missing."""
-    value: Any
-    if field.startswith("attributes."):
-        value = (instruction.attributes or {}).get(field.removeprefix("attributes."))
-    else:
-        value = getattr(instruction, field)
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
 
 
 def _latest(timestamp_ms: int) -> datetime:

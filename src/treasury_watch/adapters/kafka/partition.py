@@ -57,7 +57,7 @@ class Partition:
             for start in range(0, len(records), SLICE):
                 judged, unknown = self._judge(records[start : start + SLICE])
                 unknown_fields += unknown
-                published += judged
+                published.append(judged)
                 sent += await publisher.send(self.number, judged)
                 await asyncio.sleep(0)
         except BaseException:
@@ -93,21 +93,24 @@ class Partition:
         decoded, unknown = decode_batch([record.value for record in records])
         return self._admission.check(records, decoded), sum(unknown.values())
 
-    def _judge(self, records: Sequence[Record]) -> tuple[list[Judged], int]:
+    def _judge(self, records: Sequence[Record]) -> tuple[Judged, int]:
         admitted, unknown = self._admit(records)
         started = perf_counter()
         outcomes = iter(self._engine.assess([each for each in admitted if isinstance(each, Instruction)]))
         self._metrics.engine.observe(perf_counter() - started)
-        judged = [
-            Judged(record, each, next(outcomes)) if isinstance(each, Instruction) else Judged(record, None, each)
-            for record, each in zip(records, admitted, strict=True)
-        ]
-        return judged, unknown
+        return Judged(
+            records, admitted, [each if isinstance(each, Refusal) else next(outcomes) for each in admitted]
+        ), unknown
 
     def _count(self, published: Sequence[Judged], unknown_fields: int) -> None:
-        if not published:
-            return
-        self._metrics.count([each.outcome for each in published], unknown_fields)
-        self._metrics.batch_size.observe(len(published))
-        received = [each.record.timestamp for each in published if isinstance(each.outcome, Decision | Refusal)]
-        self._metrics.latency.observe(np.maximum(time() - np.array(received, dtype=np.float64) / 1000, 0.0))
+        now = time()
+        for judged in published:
+            self._metrics.count(judged.outcomes)
+            received = [
+                record.timestamp
+                for record, outcome in zip(judged.records, judged.outcomes, strict=True)
+                if isinstance(outcome, Decision)
+            ]
+            self._metrics.latency.observe(np.maximum(now - np.array(received, dtype=np.float64) / 1000, 0.0))
+        self._metrics.unknown_fields.inc(unknown_fields)
+        self._metrics.batch_size.observe(sum(len(judged.records) for judged in published))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from treasury_watch.adapters.kafka.admission import Record
@@ -31,11 +32,11 @@ class PublishError(Exception):
 
 
 class Judged(NamedTuple):
-    """One message of the payments topic and what came of it; `instruction` is None where it was not even decoded."""
+    """Messages of one partition of the payments topic, in order, and what came of each."""
 
-    record: Record
-    instruction: Instruction | None
-    outcome: Outcome
+    records: Sequence[Record]
+    admitted: Sequence[Instruction | Refusal]
+    outcomes: Sequence[Outcome]
 
 
 class Publisher:
@@ -46,7 +47,7 @@ class Publisher:
         self._payments = settings.topic("payments")
         self._topics = {name: settings.topic(name) for name in ("decisions", "intercepts", "warnings", "dead-letters")}
 
-    async def send(self, partition: int, judged: Sequence[Judged]) -> list[Sent]:
+    async def send(self, partition: int, judged: Judged) -> list[Sent]:
         """Hands the outcomes to the producer; they are in the brokers' hands once `acknowledged` has returned.
 
         Raises PublishError when the producer does not take them.
@@ -55,22 +56,7 @@ class Publisher:
         sent: list[Sent] = []
         for name, messages in outputs.items():
             if messages:
-                sent += await self._send(self._topics[name], partition, messages)
-        return sent
-
-    async def _send(self, topic: str, partition: int, messages: Sequence[Output]) -> list[Sent]:
-        client = self._producer.client
-        sent: list[Sent] = []
-        try:
-            batch = client.create_batch()
-            for key, value, headers in messages:
-                if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:  # it is full
-                    sent.append(Sent(topic, partition, await client.send_batch(batch, topic, partition=partition)))
-                    batch = client.create_batch()
-                    batch.append(timestamp=None, key=key, value=value, headers=headers)  # an empty one takes any
-            sent.append(Sent(topic, partition, await client.send_batch(batch, topic, partition=partition)))
-        except (KafkaError, AssertionError) as error:  # aiokafka asserts that the partition exists
-            raise PublishError(_failure(topic, partition, error)) from error
+                sent += await send(self._producer.client, self._topics[name], partition, messages)
         return sent
 
 
@@ -82,6 +68,22 @@ class Sent(NamedTuple):
     future: asyncio.Future[Any]
 
 
+async def send(client: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[Output]) -> list[Sent]:
+    """Hands messages to a producer in as few batches as they fit in, in order. Raises PublishError."""
+    sent: list[Sent] = []
+    try:
+        batch = client.create_batch()
+        for key, value, headers in messages:
+            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:  # it is full
+                sent.append(Sent(topic, partition, await client.send_batch(batch, topic, partition=partition)))
+                batch = client.create_batch()
+                batch.append(timestamp=None, key=key, value=value, headers=headers)  # an empty one takes any
+        sent.append(Sent(topic, partition, await client.send_batch(batch, topic, partition=partition)))
+    except (KafkaError, AssertionError) as error:  # aiokafka asserts that the partition exists
+        raise PublishError(_failure(topic, partition, error)) from error
+    return sent
+
+
 async def acknowledged(sent: Sequence[Sent]) -> None:
     """Waits until all in-sync replicas have everything. Raises PublishError for the first that failed."""
     results = await asyncio.gather(*(each.future for each in sent), return_exceptions=True)
@@ -90,7 +92,7 @@ async def acknowledged(sent: Sequence[Sent]) -> None:
             raise PublishError(_failure(each.topic, each.partition, result)) from result
 
 
-def outputs_of(judged: Sequence[Judged], source: str, partition: int, now: str) -> dict[str, list[Output]]:
+def outputs_of(judged: Judged, source: str, partition: int, now: str) -> dict[str, list[Output]]:
     """The records that outcomes become, by topic of the contract: decisions, intercepts, warnings, dead-letters.
 
     `now` (RFC 3339) is when they were decided, or refused; `source` is the name of the payments topic.
@@ -98,13 +100,13 @@ def outputs_of(judged: Sequence[Judged], source: str, partition: int, now: str) 
     decisions: list[Output] = []
     outputs: dict[str, list[Output]] = {"decisions": decisions, "intercepts": [], "warnings": [], "dead-letters": []}
     source_partition = ("source_partition", str(partition).encode())
-    for record, instruction, outcome in judged:
+    for record, admitted, outcome in zip(*judged, strict=True):
         if isinstance(outcome, Decision):
             key = outcome.instruction_id.encode()
             headers = [source_partition, ("source_offset", str(record.offset).encode())]
             decisions.append((key, stamp(encode_decision(outcome), now), headers))
-            if outcome.verdict != "pass" and instruction is not None:
-                case = stamp(encode_case(outcome, instruction), now)
+            if outcome.verdict != "pass" and isinstance(admitted, Instruction):
+                case = stamp(encode_case(outcome, admitted), now)
                 outputs[CASE_TOPICS[outcome.verdict]].append((key, case, headers))
         elif isinstance(outcome, Refusal):
             headers = [
