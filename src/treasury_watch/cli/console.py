@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -41,6 +41,17 @@ def note(text: str) -> None:
 def emit_json(result: Any) -> None:
     """The result of a command for machines."""
     typer.echo(json.dumps(result, ensure_ascii=False))
+
+
+def by_reason(counts: Mapping[Any, int]) -> str:
+    """Counts in brackets after their sum, such as " (schema 3, too_late 1)"; nothing for none."""
+    told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items()))
+    return f" ({on_one_line(told)})" if told else ""
+
+
+def on_one_line(text: str) -> str:
+    """Text of unknown origin as a terminal may show it: control characters and line ends escaped."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from treasury_watch.cli.console import (
     STANDARD,
     Failure,
     Json,
+    by_reason,
     emit_json,
     failing_on,
     note,
@@ -83,7 +84,7 @@ def simulate(
         )
         return
     say = _speaker(out)
-    say(f"{summary.instructions:,} instructions, {summary.labelled:,} of them planted{_by_reason(summary.planted)}")
+    say(f"{summary.instructions:,} instructions, {summary.labelled:,} of them planted{by_reason(summary.planted)}")
     if summary.earliest and summary.latest:
         say(f"event times from {summary.earliest.isoformat()} to {summary.latest.isoformat()}")
 
@@ -129,7 +130,7 @@ def import_(
         )
     else:
         say = _speaker(out)
-        say(f"{summary.rows:,} rows = {summary.imported:,} imported + {total:,} rejected{_by_reason(summary.rejected)}")
+        say(f"{summary.rows:,} rows = {summary.imported:,} imported + {total:,} rejected{by_reason(summary.rejected)}")
         if summary.earliest and summary.latest:
             say(f"event times from {summary.earliest.isoformat()} to {summary.latest.isoformat()}; {summary.encoding}")
         for each in summary.notes:
@@ -224,10 +225,6 @@ def _speaker(out: Path | None) -> Callable[[str], None]:
     return note if out == STANDARD else typer.echo
 
 
-def _by_reason(counts: dict[Any, int]) -> str:
-    return f" ({', '.join(f'{reason} {count:,}' for reason, count in sorted(counts.items()))})" if counts else ""
-
-
 def _show(summary: ReplaySummary, program: Program, *, err: bool) -> None:
     from treasury_watch.domain.verdict import VERDICT_LABELS
 
@@ -248,11 +245,11 @@ def _show(summary: ReplaySummary, program: Program, *, err: bool) -> None:
         show_table(("rule", "规则", "title", *standings), rows, title="Hits by rule", err=err)
     say(
         f"{summary.lines:,} lines = {summary.decisions:,} decisions + {summary.duplicates:,} duplicates "
-        f"+ {summary.refused.total():,} refused{_by_reason(summary.refused)}"
+        f"+ {summary.refused.total():,} refused{by_reason(summary.refused)}"
     )
     if summary.late:
         say(f"{summary.late:,} were late: judged at their own event time, after newer ones of their partition key")
     if summary.unknown_fields:
-        say(f"unknown fields, ignored{_by_reason(summary.unknown_fields)}")
+        say(f"unknown fields, ignored{by_reason(summary.unknown_fields)}")
     say(f"rules {summary.ruleset}, reference {summary.reference}")
     say(f"{summary.seconds:,.1f} s, {summary.per_second:,.0f} instructions/s")
