@@ -132,9 +132,23 @@ def test_a_param_beside_money_is_an_amount_in_conditions_and_in_reasons() -> Non
         ("{field: voucher_date, between: [2026-01-02, 2026-01-01]}", "TW108", "["),
         ("{field: amount, between: [5]}", "TW104", "["),
         ("{field: amount, between: [5, 6, 7]}", "TW104", "["),
+        ("{field: amount, between: [5, x]}", "TW105", "x"),
         ("{field: amount, in: []}", "TW104", "["),
         ("{field: amount, multiple_of: 0}", "TW108", "0"),
         ("{field: amount, multiple_of: -1}", "TW108", "-1"),
+        ("{field: amount, multiple_of: {field: amount}}", "TW108", "{"),
+        ("{field: amount, multiple_of: 0.001}", "TW105", "0.001"),
+        ("{field: initiator, same_as: {lookup: official_cards, key: card_no, column: holder}}", "TW104", "{"),
+        ("{field: initiator, same_as: {field: amount}}", "TW303", "{"),
+        ("{field: attributes.day, eq: 2025-01-01}", "TW007", "2025-01-01"),
+        ("{field: attributes.day, gt: {field: voucher_date}}", "TW303", "{"),
+        ("{field: voucher_date, eq: {field: attributes.day}}", "TW303", "{"),
+        ("{field: attributes.score, gt: 高}", "TW105", "高"),
+        ("{field: attributes.score, gt: {field: attributes.other}}", "TW303", "{"),
+        ("{field: attributes.score, gt: {field: purpose}}", "TW303", "{"),
+        ("{field: attributes.note, contains: {field: amount}}", "TW303", "{"),
+        ("{field: attributes.note, in: [3, 甲]}", "TW303", "["),
+        ("{field: attributes.score, multiple_of: 0}", "TW108", "0"),
         ("{field: payee_account, in_list: [a]}", "TW104", "["),
         ("{field: purpose, contains_any: []}", "TW104", "["),
         ("{field: purpose, contains_any: {except: [a]}}", "TW102", "{"),
@@ -181,6 +195,21 @@ def test_ratios_compare_with_numbers_of_any_places() -> None:
     assert errors_of(body % "much") == [("TW105", "much")]
 
 
-def test_what_compares_with_a_local_field_may_be_anything() -> None:
-    assert errors_of("  when: {field: attributes.level, gte: {field: amount}}\n") == []
-    assert errors_of("  when: {field: purpose, eq: {field: attributes.note}}\n") == []
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{field: attributes.score, gte: {field: amount}}",
+        "{field: amount, gte: {field: attributes.score}}",
+        "{field: attributes.score, between: [0.5, 10]}",
+        "{field: attributes.score, multiple_of: 0.5}",
+        "{field: purpose, eq: {field: attributes.note}}",
+        "{field: attributes.note, starts_with: {field: budget_unit}}",
+        "{field: attributes.note, same_as: {field: attributes.other}}",
+        "{field: attributes.new, eq: true}",
+        "{field: attributes.score, in: [3, 0.5, {field: line_no}]}",
+        "{field: attributes.town, in_list: debarred}",
+        "{field: attributes.town, length: {gte: 2}}",
+    ],
+)
+def test_a_local_field_is_read_as_what_it_is_compared_with(text: str) -> None:
+    assert errors_of(f"  when: {text}\n") == []

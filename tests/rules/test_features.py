@@ -70,6 +70,12 @@ def test_money_makes_amounts_of_plain_numbers_in_sums_but_not_in_products() -> N
     assert feature("{mul: [{field: amount}, 0.125]}").operands[1] == Decimal("0.125")
 
 
+def test_what_is_calculated_of_plain_numbers_alone_is_no_amount() -> None:
+    body = "  params: {limit: 1000}\n  features: {most: {mul: [$limit, 0.8]}}\n  when: {field: %s, gte: $most}\n"
+    assert errors_of(body % "amount") == [("TW303", "$most")]
+    assert errors_of(body % "line_no") == []
+
+
 def test_a_where_may_use_params_and_lookups() -> None:
     rule = read_rule(
         "  params: {least: 5}\n"

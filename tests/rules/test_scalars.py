@@ -200,17 +200,21 @@ def test_a_step_may_be_at_zero() -> None:
         ("7", 7),
         ("0.5", Decimal("0.5")),
         ("true", True),
-        ("2026-01-01", date(2026, 1, 1)),
+        ("2026-01-01", "TW007"),
         ("采购", "采购"),
         ('"7"', "7"),
         ("1e5", "TW105"),
         ("no", "TW007"),
-        ("2026-13-01", "TW106"),
         ("[a]", "TW104"),
     ],
 )
 def test_a_literal_is_what_it_plainly_is(source: str, expected: Any) -> None:
     assert outcome(scalars.literal, source) == expected
+
+
+@pytest.mark.parametrize(("source", "expected"), [("2026-01-01", date(2026, 1, 1)), ("2026-13-01", "TW106"), ("7", 7)])
+def test_a_literal_may_be_a_date_where_dates_are_expected(source: str, expected: Any) -> None:
+    assert outcome(lambda each, report: scalars.literal(each, report, dates=True), source) == expected
 
 
 def test_null_is_a_null_only_unquoted() -> None:

@@ -29,7 +29,7 @@ from treasury_watch.rules.schema import (
 from treasury_watch.rules.scope import Scope, field_name, list_name
 from treasury_watch.rules.shapes import Key, Line, ListOf, Raw, Record, unknown_key, unsupported
 from treasury_watch.rules.source import MappingNode, Node, ScalarNode, SequenceNode
-from treasury_watch.rules.types import FORMS, Sort, Type, type_of
+from treasury_watch.rules.types import FORMS, Sort, Type, literal_type, type_of
 
 GROUPS: Mapping[str, type[All | Any_ | None_]] = {"all": All, "any": Any_, "none": None_}
 SUBJECTS = ("field", "feature")
@@ -133,23 +133,18 @@ def _read_subject(key: ScalarNode, value: Node, scope: Scope, in_where: bool) ->
 
 
 def _read_right(node: Node, operator: Operator, subject: Type, scope: Scope, in_where: bool) -> Any | None:
-    report = scope.report
+    wanted = Type(operator.local) if subject.sort is Sort.LOCAL else subject
     match operator.right:
         case Right.ONE:
-            operand = read_operand(node, scope, subject, in_where=in_where)
-            return None if operator.name == "multiple_of" and not _positive(operand, node, scope) else operand
-        case Right.TWO | Right.MANY:
-            return _read_several(node, operator, subject, scope, in_where)
+            return read_operand(node, scope, wanted, in_where=in_where)
+        case Right.STEP:
+            return _read_step(node, wanted, scope)
+        case Right.TWO:
+            return _read_bounds(node, wanted, scope, in_where)
+        case Right.MANY:
+            return _read_choices(node, wanted, scope, in_where)
         case Right.OTHER:
-            if isinstance(node, ScalarNode) and not node.text.startswith("$"):
-                report.error(
-                    node.span,
-                    "TW104",
-                    f"`{node.text}` is a text",
-                    "`same_as` names another field, as in {field: approver}",
-                )
-                return None
-            return read_operand(node, scope, subject, in_where=in_where)
+            return _read_other(node, wanted, scope, in_where)
         case Right.LIST:
             name = list_name(node, scope)
             return None if name is None else WordList(name, span=node.span)
@@ -160,41 +155,64 @@ def _read_right(node: Node, operator: Operator, subject: Type, scope: Scope, in_
         case Right.LENGTH:
             return _read_length(node, scope, in_where)
         case Right.FLAG:
-            return scalars.flag(node, report)
+            return scalars.flag(node, scope.report)
 
 
-def _positive(operand: Operand | None, node: Node, scope: Scope) -> bool:
+def _read_step(node: Node, wanted: Type, scope: Scope) -> Operand | None:
+    """What `multiple_of` divides by. Above zero, which of fields and features nobody could promise."""
+    operand = read_operand(node, scope, wanted)
     values = (
         [each.value for dated in operand.segments.values() for each in dated]
         if isinstance(operand, Param)
         else [operand]
     )
-    if any(isinstance(value, int | Decimal) and value <= 0 for value in values):
-        scope.report.error(node.span, "TW108", "a multiple of what is not above zero", "expected a number above zero")
-        return False
-    return operand is not None
-
-
-def _read_several(
-    node: Node, operator: Operator, subject: Type, scope: Scope, in_where: bool
-) -> tuple[Operand, ...] | None:
-    if not isinstance(node, SequenceNode) or not node.items:
-        expected = "[lowest, highest]" if operator.right is Right.TWO else "[a, b, …]; a named list takes `in_list`"
-        scope.report.error(node.span, "TW104", "not a list of values", f"expected {expected}")
+    if operand is not None and not all(isinstance(value, int | Decimal) and value > 0 for value in values):
+        scope.report.error(node.span, "TW108", "not a number above zero", "expected one, or a param of such")
         return None
-    operands = [read_operand(item, scope, subject, in_where=in_where) for item in node.items]
+    return operand
+
+
+def _read_bounds(node: Node, wanted: Type, scope: Scope, in_where: bool) -> tuple[Operand, ...] | None:
+    if not isinstance(node, SequenceNode) or len(node.items) != 2:
+        scope.report.error(node.span, "TW104", "not a lowest and a highest value", "expected [lowest, highest]")
+        return None
+    low, high = (read_operand(item, scope, wanted, in_where=in_where) for item in node.items)
+    if low is None or high is None:
+        return None
+    if _above(low, high):
+        scope.report.error(node.span, "TW108", "the lowest is above the highest", "expected [lowest, highest]")
+        return None
+    return low, high
+
+
+def _read_choices(node: Node, wanted: Type, scope: Scope, in_where: bool) -> tuple[Operand, ...] | None:
+    if not isinstance(node, SequenceNode) or not node.items:
+        scope.report.error(
+            node.span, "TW104", "not a list of values", "expected [a, b, …]; a named list takes `in_list`"
+        )
+        return None
+    operands = [read_operand(item, scope, wanted, in_where=in_where) for item in node.items]
     read = tuple(operand for operand in operands if operand is not None)
     if len(read) != len(operands):
         return None
-    if operator.right is Right.TWO:
-        low, high = (read[0], read[-1])
-        if len(read) != 2:
-            scope.report.error(node.span, "TW104", f"{len(read)} values", "expected [lowest, highest], both included")
-            return None
-        if _above(low, high):
-            scope.report.error(node.span, "TW108", "the lowest is above the highest", "expected [lowest, highest]")
-            return None
+    literals = {literal_type(each).sort for each in read if isinstance(each, str | int | Decimal)}
+    if wanted.sort is Sort.LOCAL and len(literals) > 1:
+        scope.report.error(
+            node.span, "TW303", "values of several sorts", "a local field is read as what it is compared with"
+        )
+        return None
     return read
+
+
+def _read_other(node: Node, wanted: Type, scope: Scope, in_where: bool) -> FieldRef | FeatureRef | None:
+    operand = None
+    if not isinstance(node, ScalarNode) or node.text.startswith("$"):
+        operand = read_operand(node, scope, wanted, in_where=in_where)
+        if operand is None or isinstance(operand, FieldRef | FeatureRef):
+            return operand
+    hint = "`same_as` names another field, as in {field: approver}, or a feature; values take `eq`"
+    scope.report.error(node.span, "TW104", "neither field nor feature", hint)
+    return None
 
 
 def _above(low: Operand, high: Operand) -> bool:

@@ -186,7 +186,7 @@ def read_param(name: str, node: Node, report: Report) -> Param | None:
 
 def _read_dated(node: Node, report: Report) -> tuple[Dated, ...] | None:
     if isinstance(node, ScalarNode):
-        value = scalars.literal(node, report)
+        value = scalars.literal(node, report, dates=True)
         return None if value is None else (Dated(None, value),)
     if not isinstance(node, SequenceNode) or not node.items:
         report.error(node.span, "TW104", "not a value", "expected a value, or a list of {from: 2026-01-01, value: …}")
@@ -194,7 +194,7 @@ def _read_dated(node: Node, report: Report) -> tuple[Dated, ...] | None:
     dated: list[Dated] = []
     for item in node.items:
         read = DATED.read(item, report) or {}
-        value = scalars.literal(read["value"], report) if "value" in read else None
+        value = scalars.literal(read["value"], report, dates=True) if "value" in read else None
         if "from" not in read or value is None:
             return None
         since: date = read["from"]

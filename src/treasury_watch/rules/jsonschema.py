@@ -19,6 +19,7 @@ _REFERENCE: JsonSchema = {"type": "string", "pattern": r"^\$[a-z][a-z0-9_]*$"}
 _OPERAND: JsonSchema = {"anyOf": [_SCALAR, {"$ref": "#/$defs/field_operand"}, {"$ref": "#/$defs/lookup"}]}
 _RIGHT: dict[Right, JsonSchema] = {
     Right.ONE: _OPERAND,
+    Right.STEP: {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _REFERENCE]},
     Right.TWO: {"type": "array", "items": _OPERAND, "minItems": 2, "maxItems": 2},
     Right.MANY: {"type": "array", "items": _OPERAND, "minItems": 1},
     Right.OTHER: {"anyOf": [_REFERENCE, {"$ref": "#/$defs/field_operand"}]},

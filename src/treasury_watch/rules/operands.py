@@ -74,7 +74,11 @@ def fitted(operand: Operand, wanted: Type, span: Span, scope: Scope) -> Operand 
     found = type_of(operand, scope.reference.tables)
     if not comparable(wanted.sort, found.sort):
         message = f"this is {found.sort.value}, the other side is {wanted.sort.value}"
-        scope.report.error(span, "TW303", message, "compare like with like")
+        mixed = {found.sort, wanted.sort} == {Sort.MONEY, Sort.NUMBER}
+        hint = (
+            "multiply the amount instead of the limit: a number has no currency" if mixed else "compare like with like"
+        )
+        scope.report.error(span, "TW303", message, hint)
         return None
     if isinstance(operand, Param):
         return fitted_param(replace(operand, span=span), wanted, scope)
@@ -114,7 +118,7 @@ def read_literal(node: Node, scope: Scope, wanted: Type) -> Scalar | None:
             return scalars.money(node, report)
         case Sort.COUNT:
             return scalars.whole(node, report, -(2**63), 2**63 - 1)
-        case Sort.NUMBER | Sort.BARE:
+        case Sort.NUMBER | Sort.BARE | Sort.LOCAL_NUMBER:
             return scalars.number(node, report)
         case Sort.BOOLEAN:
             return scalars.flag(node, report)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from treasury_watch.rules.types import ORDERED, Sort, Type
+from treasury_watch.rules.types import NUMERIC, ORDERED, Sort, Type
 
 
 class Right(Enum):
     """What stands on the right-hand side."""
 
     ONE = "an operand"
+    STEP = "a number above zero"
     TWO = "two operands"
     MANY = "operands"
     OTHER = "a field or feature"
@@ -26,12 +27,16 @@ class Right(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`sorts`: what it applies to; `free_text`: only to texts that are not one of a closed set of words."""
+    """`sorts`: what it applies to; `local`: what it reads a local field as, if its right-hand side does not say.
+
+    `free_text`: it applies only to texts that are not one of a closed set of words.
+    """
 
     name: str
     sorts: frozenset[Sort]
     right: Right
     doc: str
+    local: Sort = Sort.LOCAL
     free_text: bool = False
 
     def applies(self, subject: Type) -> bool:
@@ -39,8 +44,15 @@ class Operator:
 
 
 _ANY = frozenset(Sort)
-_ORDERED = ORDERED | {Sort.LOCAL}
-_TEXTS = frozenset({Sort.TEXT, Sort.LOCAL})
+
+
+def _ordering(name: str, right: Right, doc: str, sorts: frozenset[Sort] = ORDERED) -> Operator:
+    return Operator(name, sorts | {Sort.LOCAL}, right, doc, Sort.LOCAL_NUMBER)
+
+
+def _text(name: str, right: Right, doc: str, *, free: bool = True) -> Operator:
+    return Operator(name, frozenset({Sort.TEXT, Sort.LOCAL}), right, doc, Sort.TEXT, free)
+
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
@@ -48,25 +60,21 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         for each in (
             Operator("eq", _ANY, Right.ONE, "equal; accounts and names in their normal form"),
             Operator("ne", _ANY, Right.ONE, "not equal"),
-            Operator("gt", _ORDERED, Right.ONE, "greater"),
-            Operator("gte", _ORDERED, Right.ONE, "greater or equal"),
-            Operator("lt", _ORDERED, Right.ONE, "less"),
-            Operator("lte", _ORDERED, Right.ONE, "less or equal"),
-            Operator("between", _ORDERED, Right.TWO, "from the first to the second, both included"),
+            _ordering("gt", Right.ONE, "greater"),
+            _ordering("gte", Right.ONE, "greater or equal"),
+            _ordering("lt", Right.ONE, "less"),
+            _ordering("lte", Right.ONE, "less or equal"),
+            _ordering("between", Right.TWO, "from the first to the second, both included"),
             Operator("in", _ANY, Right.MANY, "equal to one of these"),
             Operator("not_in", _ANY, Right.MANY, "equal to none of these"),
-            Operator("in_list", _TEXTS, Right.LIST, "an entry of a named list that has not expired"),
-            Operator("contains", _TEXTS, Right.ONE, "has this text in it", free_text=True),
-            Operator(
-                "contains_any", _TEXTS, Right.WORDS, "has one of these words outside the excepted ones", free_text=True
-            ),
-            Operator("starts_with", _TEXTS, Right.ONE, "starts with this text", free_text=True),
-            Operator("ends_with", _TEXTS, Right.ONE, "ends with this text", free_text=True),
-            Operator(
-                "matches", _TEXTS, Right.PATTERN, "has a match of this RE2 regular expression in it", free_text=True
-            ),
-            Operator("multiple_of", _ORDERED - {Sort.DATE}, Right.ONE, "a multiple of this"),
-            Operator("length", _TEXTS, Right.LENGTH, "its number of characters is so", free_text=True),
+            _text("in_list", Right.LIST, "an entry of a named list that has not expired", free=False),
+            _text("contains", Right.ONE, "has this text in it"),
+            _text("contains_any", Right.WORDS, "has one of these words outside the excepted ones"),
+            _text("starts_with", Right.ONE, "starts with this text"),
+            _text("ends_with", Right.ONE, "ends with this text"),
+            _text("matches", Right.PATTERN, "has a match of this RE2 regular expression in it"),
+            _ordering("multiple_of", Right.STEP, "a multiple of this", NUMERIC),
+            _text("length", Right.LENGTH, "its number of characters is so"),
             Operator("same_as", _ANY, Right.OTHER, "equal to another field or feature"),
             Operator("is_missing", _ANY, Right.FLAG, "true: absent; false: present. Never missing itself"),
         )

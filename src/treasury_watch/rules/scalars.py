@@ -218,8 +218,8 @@ def duration(node: Node, report: Report, *, zero: bool = False) -> int | None:
     return us
 
 
-def literal(node: Node, report: Report) -> Scalar | None:
-    """Whatever an unquoted or quoted scalar plainly is: a number, a truth value, a date, else a text."""
+def literal(node: Node, report: Report, *, dates: bool = False) -> Scalar | None:
+    """Whatever a scalar plainly is: a number, a truth value, with `dates` a date, else a text."""
     found = scalar(node, report, "a value")
     if found is None:
         return None
@@ -228,7 +228,7 @@ def literal(node: Node, report: Report) -> Scalar | None:
             return number(found, report)
         if found.text in ("true", "false"):
             return found.text == "true"
-        if _DATE.fullmatch(found.text):
+        if dates and _DATE.fullmatch(found.text):
             return day(found, report)
     return text(found, report)
 

@@ -1,6 +1,7 @@
 """What a value is: money, a count, a number, a text …, so that rules cannot compare what does not compare.
 
-Literals and params of numbers are *bare*: they become money beside money, and plain numbers beside numbers.
+Literals and params of numbers are *bare*: compared with money they are amounts, else plain numbers. What is calculated
+of them alone is a number: there is nothing in it to make it money.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Sort(Enum):
     BARE = "a plain number"
     BOOLEAN = "true or false"
     DATE = "a date"
-    LOCAL = "a local field of any type"
+    LOCAL = "a local field"
+    LOCAL_NUMBER = "a local field read as a number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,21 +144,19 @@ def arithmetic_sort(kind: str, sorts: list[Sort]) -> Sort:
         return Sort.MONEY if paid else _number(sorts)
     if sorts[0] is not Sort.MONEY and paid:
         raise TypeError("a number divided by money means nothing")
-    if paid:
-        return Sort.NUMBER if len(paid) == 2 else Sort.MONEY
-    return Sort.BARE if set(sorts) == {Sort.BARE} else Sort.NUMBER
+    return Sort.MONEY if len(paid) == 1 else Sort.NUMBER
 
 
 def _number(sorts: list[Sort]) -> Sort:
-    if set(sorts) == {Sort.BARE}:
-        return Sort.BARE
     return Sort.COUNT if set(sorts) == {Sort.COUNT} else Sort.NUMBER
 
 
 def comparable(left: Sort, right: Sort) -> bool:
-    """Whether two values can be compared. A local field can with anything: of another sort, it is missing there."""
+    """Whether two values can be compared. A local field is read as what it is compared with, but never as a date."""
+    if Sort.LOCAL_NUMBER in (left, right):
+        return left in NUMERIC or right in NUMERIC
     if Sort.LOCAL in (left, right):
-        return True
+        return Sort.DATE not in (left, right)
     if left in NUMERIC and right in NUMERIC:
         return Sort.BARE in (left, right) or (left is Sort.MONEY) == (right is Sort.MONEY)
     return left is right
