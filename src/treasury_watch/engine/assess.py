@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import sha256
 
 import msgspec
 
@@ -69,14 +69,14 @@ class Engine:
                 outcomes.append(_too_late(instruction, watermark))
                 continue
             instruction_id = instruction.instruction_id
-            fingerprint = blake2b(_canonical(instruction), digest_size=16)
+            fingerprint = sha256(_canonical(instruction)).digest()[:16]
             seen = scope.ids.get(instruction_id)
             if seen is not None:
                 if int.from_bytes(seen[16:], "big", signed=True) >= watermark - max_lateness_us:
-                    outcomes.append(Duplicate(instruction_id) if seen[:16] == fingerprint.digest() else _CONFLICT)
+                    outcomes.append(Duplicate(instruction_id) if seen[:16] == fingerprint else _CONFLICT)
                     continue
                 del scope.ids[instruction_id]  # so that the ids stay in order of arrival
-            scope.ids[instruction_id] = fingerprint.digest() + us.to_bytes(8, "big", signed=True)
+            scope.ids[instruction_id] = fingerprint + us.to_bytes(8, "big", signed=True)
             new_ids += (scope, instruction_id, seen)
             if us > watermark:
                 scope.watermark = us
@@ -88,7 +88,7 @@ class Engine:
             outcomes.append(
                 Decision(
                     1,
-                    fingerprint.hexdigest() + mark,
+                    fingerprint.hex() + mark,
                     instruction_id,
                     instruction.jurisdiction,
                     instruction.budget_unit,

@@ -20,7 +20,7 @@ import msgspec
 
 from treasury_watch.engine.symbols import Symbols
 from treasury_watch.engine.values import simplest
-from treasury_watch.engine.windows import BLOCK, Blocks, packed_since, remove_entry, trim
+from treasury_watch.engine.windows import BLOCK, Blocks, Keyed, packed_since, remove_entry, trim
 from treasury_watch.rules.plan import Series
 
 VERSION = 1
@@ -36,7 +36,7 @@ class Scope:
     def __init__(self, series: int) -> None:
         self.watermark = ANCIENT
         self.ids: dict[str, bytes] = {}  # id → fingerprint of the content, then event time (8 bytes, big-endian)
-        self.series: list[dict[str | bytes, array[int] | Blocks]] = [{} for _ in range(series)]
+        self.series: list[Keyed] = [{} for _ in range(series)]
         self.symbols = Symbols()
 
 
@@ -60,11 +60,7 @@ class State:
         self.log: list[Any] = []
         self.new_ids: list[Any] = []
         self.touched: dict[str, tuple[Scope, int]] = {}  # scopes judged in, with the watermark they had before
-        self._sweep: list[
-            tuple[str | bytes, array[int] | Blocks]
-        ] = []  # the keys of the series that is being gone through
-        self._sweeping: tuple[Scope, int] = (Scope(0), 0)
-        self._swept = self._place = 0
+        self._sweep = self._round()
 
     def scope(self, key: str) -> Scope:
         """The scope of a partition-key value, noted as touched."""
@@ -119,33 +115,30 @@ class State:
     def _forget_entries(self, keys: int) -> None:
         """Looks at that many keys for expired entries, going round all of them: as many as were added, so that memory
         is bounded by what was added in one round, also under keys that are never used again."""
-        while keys > 0:
-            if self._swept >= len(self._sweep):
-                self._next_sweep()
-                if not self._sweep:
+        for _ in range(keys):
+            place = next(self._sweep, None)
+            if place is None:
+                self._sweep = self._round()
+                place = next(self._sweep, None)
+                if place is None:
                     return
-            found = self._sweep[self._swept : self._swept + keys]
-            self._swept += len(found)
-            keys -= len(found)
-            scope, index = self._sweeping
+            scope, index, key = place
+            entries = scope.series[index].get(key)
+            if entries is None:
+                continue
             series, before = self._series[index], scope.watermark - self._reaches[index]
-            for key, entries in found:
-                if (entries[0] if isinstance(entries, array) else entries.firsts[0]) < before:
-                    gone = trim(scope.series[index], key, before, series.keeps)
-                    if series.symbolic:
-                        for symbol in gone:
-                            scope.symbols.release(symbol)
+            if (entries[0] if isinstance(entries, array) else entries.firsts[0]) < before:
+                gone = trim(scope.series[index], key, before, series.keeps)
+                if series.symbolic:
+                    for symbol in gone:
+                        scope.symbols.release(symbol)
 
-    def _next_sweep(self) -> None:
-        """Goes on to the next series that holds any key; to none if there is none."""
-        scopes = list(self.scopes.values())
-        places = [(scope, index) for scope in scopes for index in range(len(self._series)) if scope.series[index]]
-        self._place = (self._place + 1) % len(places) if places else 0
-        self._swept = 0
-        self._sweep = []
-        if places:
-            self._sweeping = scope, index = places[self._place]
-            self._sweep = list(scope.series[index].items())
+    def _round(self) -> Iterator[tuple[Scope, int, str | bytes]]:
+        """Every key that is held, once: a new list for each series, and for each round, costs a step for each key."""
+        for scope in list(self.scopes.values()):
+            for index, series in enumerate(scope.series):
+                for key in list(series):
+                    yield scope, index, key
 
     # --- counting and encoding ---
 

@@ -155,6 +155,7 @@ class Cut:
         return max([*self.blocks.greatest[self.inner], *(max(part) for part in self.ends if part)], default=default)
 
 
+Keyed = dict[str | bytes, "array[int] | Blocks"]
 _NONE: array[int] = array("q")
 
 
@@ -224,38 +225,27 @@ def remove(packed: array[int], us: int, keeps: bool) -> int:
     return value
 
 
-def add_entry(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, us: int, value: int) -> None:
-    """Adds an entry with a value under a key."""
-    entries = series.get(key)
-    if entries is None:
-        series[key] = array("q", (us, value))
-    elif isinstance(entries, array):
-        n = len(entries) >> 1
-        if n < BLOCK:
+def add_entry(series: Keyed, key: str | bytes, entries: array[int] | Blocks, us: int, value: int) -> None:
+    """Adds an entry with a value to those of a key."""
+    if isinstance(entries, array):
+        if len(entries) < 2 * BLOCK:
             insert(entries, us, value, True)
-        else:
-            series[key] = blocks = Blocks(entries, True)
-            blocks.insert(us, value)
-    else:
-        entries.insert(us, value)
+            return
+        series[key] = entries = Blocks(entries, True)
+    entries.insert(us, value)
 
 
-def add_time(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, us: int) -> None:
-    """Adds an entry without a value under a key."""
-    entries = series.get(key)
-    if entries is None:
-        series[key] = array("q", (us,))
-    elif isinstance(entries, array):
+def add_time(series: Keyed, key: str | bytes, entries: array[int] | Blocks, us: int) -> None:
+    """Adds an entry without a value to those of a key."""
+    if isinstance(entries, array):
         if len(entries) < BLOCK:
             insert(entries, us, 0, False)
-        else:
-            series[key] = blocks = Blocks(entries, False)
-            blocks.insert(us, 0)
-    else:
-        entries.insert(us, 0)
+            return
+        series[key] = entries = Blocks(entries, False)
+    entries.insert(us, 0)
 
 
-def remove_entry(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, us: int, keeps: bool) -> int:
+def remove_entry(series: Keyed, key: str | bytes, us: int, keeps: bool) -> int:
     """Takes back the entry that was added last under a key at exactly `us`; its value."""
     entries = series[key]
     value = remove(entries, us, keeps) if isinstance(entries, array) else entries.remove(us)
@@ -264,7 +254,7 @@ def remove_entry(series: dict[str | bytes, array[int] | Blocks], key: str | byte
     return value
 
 
-def trim(series: dict[str | bytes, array[int] | Blocks], key: str | bytes, before: int, keeps: bool) -> array[int]:
+def trim(series: Keyed, key: str | bytes, before: int, keeps: bool) -> array[int]:
     """Forgets a key's entries older than `before` (of a large key: all but a remainder); the values forgotten."""
     entries = series.get(key)
     if entries is None:

@@ -15,6 +15,7 @@ Money is in fen at run time. The names that generated code uses are given to it 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -162,8 +163,12 @@ class Compiler:
         self.constants: dict[str, Any] = {}
         self._bound: dict[Any, str] = {}
         self._lazy: dict[Any, tuple[str, str]] = {}
-        self._prelude: dict[str, str] = {}
+        self._prelude: dict[str, str] = {}  # local → code: fields in the form in which they are compared
+        self._early: dict[str, str] = {}  # local → code: what every payment needs in any case
+        self._at_once_made: dict[Any, str] = {}
         self._temporaries = 0
+        self._shared: dict[Leaf, str] = {}
+        self._uses = Counter(leaf for rule in running(ruleset) for leaf in leaves(rule.when))
 
     def source(self) -> str:
         """The source text of the function."""
@@ -171,10 +176,11 @@ class Compiler:
         for index, rule in enumerate(running(self._ruleset)):
             if not in_effect(rule, self._ordinal):
                 continue
-            body += [f"if {self._truth(rule.when, True)}:  # {rule.id}", f"    fired += (({index}, True),)"]
-            if rule.on_missing != "pass":
-                body += [f"elif {self._lacking(rule.when)}{self._truth(rule.when, False)}:"]
-                body += [f"    fired += (({index}, False),)"]
+            if rule.on_missing == "pass":
+                body += [f"if {self._truth(rule.when, True)}:  # {rule.id}", f"    fired += (({index}, True),)"]
+            else:  # what is true is possible: most payments are settled by the first question
+                body += [f"if {self._truth(rule.when, False)}:  # {rule.id}"]
+                body += [f"    fired += (({index}, bool({self._truth(rule.when, True)})),)"]
         body += [
             "outcome = settle(fired, p, t, amount, day, scope) if fired else None",
             "executed = outcome is None or outcome.executed",
@@ -182,35 +188,13 @@ class Compiler:
         for series in self._series.values():
             body += self._addition(series)
         body.append("return outcome")
-        head = [f"{name} = {code}" for name, code in self._prelude.items()]
+        head = [f"{name} = {code}" for name, code in (*self._prelude.items(), *self._early.items())]
         if self._lazy:
             head.append(" = ".join(name for name, _ in self._lazy.values()) + " = U")
         lines = ["fired = ()", "series = scope.series", *head, *body]
         return "def judge(p, t, amount, day, scope, settle, log):\n" + "\n".join("    " + line for line in lines) + "\n"
 
     # --- conditions ---
-
-    def _lacking(self, condition: Condition) -> str:
-        """A cheap test, with `and`, that goes before asking whether a condition is missing: of fields, where only
-        fields can be.
-        """
-        names: list[str] = []
-        for leaf in leaves(condition):
-            operands = leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand,)
-            for each, other in ((leaf.subject, leaf.operand), *((operand, leaf.subject) for operand in operands)):
-                if isinstance(each, (FeatureRef, Lookup, tuple)) or (
-                    isinstance(each, Param) and self._param(each, Kind.INTEGER).may_miss
-                ):
-                    return ""
-                if isinstance(each, FieldRef):
-                    context = self._operand(other, None).kind if isinstance(other, FieldRef) else other
-                    value = self._field(each.name, context)
-                    names += [value.code] if value.may_miss else []
-        return (
-            self._joined(" or ", (f"{name} is None" for name in dict.fromkeys(names))) + " and "
-            if names
-            else "False and "
-        )
 
     def _truth(self, condition: Condition, strict: bool) -> str:
         """Code that asks whether the condition is true (`strict`) or at least missing (not strict)."""
@@ -241,6 +225,11 @@ class Compiler:
         guards: list[str] = []
         x = self._guarded(subject, strict, guards)
         test = self._test(leaf, x, subject.kind, strict, guards)
+        if self._uses[leaf] > 1 and not guards and isinstance(leaf.subject, FieldRef):
+            # Asked by several rules, cheap, and never missing: it is asked once, before all of them.
+            local = self._shared.setdefault(leaf, f"b{len(self._shared)}")
+            self._prelude[local] = test
+            return local
         return self._joined(" and " if strict else " or ", [*guards, test])
 
     def _guarded(self, value: Expression, strict: bool, guards: list[str]) -> str:
@@ -401,6 +390,14 @@ class Compiler:
         name, made = self._lazy[key]
         return f"({name} if {name} is not U else ({name} := {made}))"
 
+    def _at_once(self, key: Any, prefix: str, code: Callable[[], str]) -> str:
+        """The local of a value that is computed before any rule is asked, since every payment needs it."""
+        if key not in self._at_once_made:
+            made = code()
+            self._at_once_made[key] = name = f"{prefix}_{len(self._early)}"
+            self._early[name] = made
+        return self._at_once_made[key]
+
     def _lookup(self, lookup: Lookup) -> Expression:
         table = self._ruleset.tables[lookup.table]
         kind = column_kind(table, lookup.column)
@@ -478,7 +475,14 @@ class Compiler:
                 code = f"(k if len(k := f{''.join(parts)!r}) <= {LONG_KEY} else digest(k))" if parts else "''"
             return f"None if {missing} else {code}" if missing else code
 
-        return self._once(("key", series.key.by, series.key.fiscal), "k", make)
+        key = ("key", series.key.by, series.key.fiscal)
+        return self._at_once(key, "k", make) if series.key.where is None else self._once(key, "k", make)
+
+    def _entries(self, series: Series) -> str:
+        """Code of the entries under the judged instruction's key, `None` if there are none yet."""
+        code = f"series[{series.index}].get({self._key(series)})"
+        key = ("entries", series.index)
+        return self._at_once(key, "e", lambda: code) if series.key.where is None else self._once(key, "e", lambda: code)
 
     def _aggregate(self, feature: Aggregate) -> Expression:
         series = self._series[series_key(feature)]
@@ -499,17 +503,18 @@ class Compiler:
             after = f"{_PERIOD_START[feature.period]} - 1"
         else:
             after = f"t - {feature.window_us}"
+        entries = self._entries(series)
         cut = "cut_values" if series.keeps else "cut_times"
-        part = self._once(
-            ("cut", series.index, after), "w", lambda: f"{cut}(series[{series.index}].get({key}), {after}, t)"
-        )
+        part = self._once(("cut", series.index, after), "w", lambda: f"{cut}({entries}, {after}, t)")
         if feature.kind == "count":
-            value = f"len({part}) + ({counted})"
+            value = f"(0 if {entries} is None else len({part})) + {'1' if counted == 'True' else f'({counted})'}"
         else:
             absent = 0 if feature.kind == "sum" and not series.symbolic else None
             own = self._own(series) if counted == "True" else f"({self._own(series)} if {counted} else {absent})"
             if series.symbolic:
                 value = f"{feature.kind}_of(scope.symbols.of({part}), {own})"
+            elif feature.kind == "sum":
+                value = f"({own} if {entries} is None else total({part}, {own}))"
             else:
                 value = f"{_EXACT[feature.kind]}({part}, {own})"
         guards = [f"{key} is None"] if any(not always_present(name) for name in feature.by) else []
@@ -522,18 +527,19 @@ class Compiler:
         counted, key = self._counted(series), self._key(series)
         tests += [counted] if counted != "True" else []
         may_lack_key = any(not always_present(name) for name in series.key.by)
-        at = f"series[{series.index}]"
+        at, entries = f"series[{series.index}]", self._entries(series)
         if may_lack_key:
             tests.append(f"(k := {key}) is not None")
-            key = "k"
-        else:
-            key = f"(k := {key})"
-        if not series.keeps:
-            lines = [f"add_time({at}, {key}, t)"]
-        elif series.symbolic:
-            lines = [f"add_entry({at}, {key}, t, scope.symbols.take({self._own(series)}))"]
-        else:
-            lines = [f"add_entry({at}, {key}, t, {self._own(series)})"]
+        value = ""
+        if series.keeps:
+            value = f", scope.symbols.take({self._own(series)})" if series.symbolic else f", {self._own(series)}"
+        lines = [] if may_lack_key else [f"k = {key}"]
+        lines += [
+            f"if {entries} is None:",
+            f"    {at}[k] = array('q', (t{value or ','}))",
+            "else:",
+            f"    {'add_entry' if series.keeps else 'add_time'}({at}, k, {entries}, t{value})",
+        ]
         lines.append(f"log += (scope, {series.index}, k, t)")
         if not tests:
             return lines
