@@ -195,7 +195,7 @@ def _syntax_error(file: str, text: str, error: yaml.MarkedYAMLError) -> tuple[Sp
         problem = f"{problem} {error.context}"
     nearby = "".join(lines[max(0, number - 2) : number])
     wide = next((each for each in nearby if each in _FULL_WIDTH), None)
-    hint = "check the indentation, colons and brackets"
+    hint = "check indentation, colons and brackets; quote texts with any of []{},:# in them"
     if wide:
         hint = f"`{wide}` is full-width: YAML needs `{_FULL_WIDTH[wide]}`"
     return Span(file, number, column), "TW003", problem, hint
