@@ -167,7 +167,7 @@ class Compiler:
         self._early: dict[str, str] = {}  # local → code: what every payment needs in any case
         self._at_once_made: dict[Any, str] = {}
         self._temporaries = 0
-        self._shared: dict[Leaf, str] = {}
+        self._shared: dict[Leaf, tuple[str, str]] = {}
         self._uses = Counter(leaf for rule in running(ruleset) for leaf in leaves(rule.when))
 
     def source(self) -> str:
@@ -185,12 +185,13 @@ class Compiler:
             "outcome = settle(fired, p, t, amount, day, scope) if fired else None",
             "executed = outcome is None or outcome.executed",
         ]
-        for series in self._series.values():
+        for series in reversed(self._series.values()):  # a series whose `where` asks for another comes before that one
             body += self._addition(series)
         body.append("return outcome")
         head = [f"{name} = {code}" for name, code in (*self._prelude.items(), *self._early.items())]
         if self._lazy:
             head.append(" = ".join(name for name, _ in self._lazy.values()) + " = U")
+        head += [f"{name} = {code}" for name, code in self._shared.values()]  # last: they may ask for all of these
         lines = ["fired = ()", "series = scope.series", *head, *body]
         return "def judge(p, t, amount, day, scope, settle, log):\n" + "\n".join("    " + line for line in lines) + "\n"
 
@@ -227,8 +228,7 @@ class Compiler:
         test = self._test(leaf, x, subject.kind, strict, guards)
         if self._uses[leaf] > 1 and not guards and isinstance(leaf.subject, FieldRef):
             # Asked by several rules, cheap, and never missing: it is asked once, before all of them.
-            local = self._shared.setdefault(leaf, f"b{len(self._shared)}")
-            self._prelude[local] = test
+            local, _ = self._shared.setdefault(leaf, (f"b{len(self._shared)}", test))
             return local
         return self._joined(" and " if strict else " or ", [*guards, test])
 
@@ -286,11 +286,11 @@ class Compiler:
         raise AssertionError(leaf.operator)
 
     def _list(self, words: WordList, kind: Kind) -> dict[Any, int]:
-        entries = self._ruleset.lists[words.name].entries
-        return {
-            runtime_value(entry, kind): FOREVER if expires is None else expires.toordinal()
-            for entry, expires in entries.items()
-        }
+        found: dict[Any, int] = {}
+        for entry, expires in self._ruleset.lists[words.name].entries.items():
+            value, until = runtime_value(entry, kind), FOREVER if expires is None else expires.toordinal()
+            found[value] = max(until, found.get(value, until))  # two entries may have one normal form
+        return found
 
     # --- values ---
 
@@ -488,6 +488,7 @@ class Compiler:
         series = self._series[series_key(feature)]
         known = field_of(feature.field)
         kind = known.kind if known is not None and feature.kind not in ("count", "distinct") else Kind.INTEGER
+        kind = Kind.INTEGER if kind is Kind.ATTRIBUTE else kind
         may_miss = (
             feature.kind in ("min", "max", "avg")
             or series.key.fiscal
