@@ -10,7 +10,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from treasury_watch.adapters.kafka.publish import Message, check_payments, payments_producer, send_payments
-from treasury_watch.adapters.kafka.reader import reader
+from treasury_watch.adapters.kafka.reader import reader, until_now
 from treasury_watch.adapters.logs import mask_numbers
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.adapters.wire import decode
@@ -80,14 +80,11 @@ async def dead_letters(settings: Settings, selection: Selection = ALL) -> AsyncI
     """The dead letters that are there now, partition by partition. Raises BrokerError."""
     partitions = [TopicPartition(settings.topic("dead-letters"), number) for number in range(settings.partitions)]
     async with reader(settings, partitions) as consumer:
-        ends = await consumer.end_offsets(partitions)
         for tp in partitions:
-            while await consumer.position(tp) < ends[tp]:
-                fetched = await consumer.getmany(tp, timeout_ms=1000)
-                for record in fetched.get(tp, ()):
-                    letter = _letter(record)
-                    if record.offset < ends[tp] and letter in selection:
-                        yield letter
+            async for record in until_now(consumer, tp):
+                letter = _letter(record)
+                if letter in selection:
+                    yield letter
 
 
 async def redrive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
@@ -29,3 +30,17 @@ async def reader(settings: Settings, partitions: Sequence[TopicPartition]) -> As
         await asyncio.wait([stopping])
         if stopping.cancelled():
             await consumer._client.close()
+
+
+async def until_now(consumer: AIOKafkaConsumer, tp: TopicPartition) -> AsyncIterator[Any]:
+    """The records of a partition from where the consumer stands to what was its end when reading began.
+
+    The end is that of the first fetch: the embedded broker's answer to "where is the end" is wrong after a batch.
+    """
+    end: int | None = None
+    while end is None or await consumer.position(tp) < end:
+        fetched = await consumer.getmany(tp, timeout_ms=200)
+        end = consumer.highwater(tp) if end is None else end
+        for record in fetched.get(tp, ()):
+            if end is None or record.offset < end:
+                yield record

@@ -10,11 +10,11 @@ from typing import Any
 import faust
 
 from treasury_watch.adapters.kafka.app import App, create_app
-from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.topics import check_topics
 from treasury_watch.adapters.logs import configure_logs
 from treasury_watch.adapters.rulefiles import default_rules, load
 from treasury_watch.adapters.settings import Settings
+from treasury_watch.rules.schema import RuleSet
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def run_worker(settings: Settings) -> int:
     Raises WorkerError, BrokerError or RuleErrors when it cannot start.
     """
     configure_logs(settings.log_format)
-    ruleset = load(settings.rules_dir or default_rules())
+    ruleset = _rules(settings)
     findings = asyncio.run(check_topics(settings))
     if findings:
         raise WorkerError(
@@ -40,6 +40,13 @@ def run_worker(settings: Settings) -> int:
     app = create_app(settings, ruleset)
     log.info("rules %s, group %s, http://%s:%d", ruleset.hash, settings.group, settings.web_host, settings.web_port)
     return _run(app)
+
+
+def _rules(settings: Settings) -> RuleSet:
+    try:
+        return load(settings.rules_dir or default_rules())
+    except OSError as error:
+        raise WorkerError(f"TREASURY_WATCH_RULES_DIR: {error}") from error
 
 
 def _run(app: App) -> int:
@@ -73,6 +80,3 @@ def _free_port(settings: Settings) -> int:
             f"TREASURY_WATCH_WEB_PORT: cannot listen on {settings.web_host}:{settings.web_port}: {error.strerror}; "
             "set another port, or 0 for any free one"
         ) from error
-
-
-__all__ = ["BrokerError", "WorkerError", "run_worker"]
