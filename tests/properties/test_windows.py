@@ -40,6 +40,7 @@ FEATURES: list[Aggregate] = [
         aggregate("count", "instruction_id", "payee_account", "purpose", population="attempted", **span),
         aggregate("sum", "line_no", **span),
         aggregate("sum", "attributes.weight", "settlement", **span),
+        aggregate("distinct", "attributes.weight", "budget_unit", **span),
     )
 ]
 HELD = yuan("2.50")  # what is intercepted, so that executed and attempted differ
@@ -73,12 +74,12 @@ class Naive:
         if any(self.key(name, judged) is None for name in feature.by):
             return None
         counted = [
-            self.own(feature.field, each)
+            self.own(feature.kind, feature.field, each)
             for each, executed in [*self.past, (judged, True)]
             if (executed or feature.population == "attempted" or each is judged)
             and all(self.key(name, each) == self.key(name, judged) for name in feature.by)
             and (feature.where is None or each.settlement in ("cash", "cash_cheque"))
-            and self.own(feature.field, each) is not None
+            and self.own(feature.kind, feature.field, each) is not None
             and self.in_span(feature, each, judged)
         ]
         match feature.kind:
@@ -101,11 +102,13 @@ class Naive:
             return None
         return account_form(value) if name == "payee_account" else name_form(value)
 
-    def own(self, field: str, each: Instruction) -> Any:
+    def own(self, kind: str, field: str, each: Instruction) -> Any:
         if field == "amount":
             return fen_of(each.amount)
         if field == "attributes.weight":
             weight = (each.attributes or {}).get("weight")
+            if isinstance(weight, str):
+                return weight if kind == "distinct" else None
             return None if weight is None else Fraction(str(weight))
         value = getattr(each, field)
         return name_form(value) if field == "payee_name" and value is not None else value
@@ -168,7 +171,7 @@ payments = st.lists(
             "settlement": st.sampled_from(["transfer", "cash", "cash_cheque"]),
             "line_no": st.sampled_from([None, 1, -7]),
             "fiscal_year": st.sampled_from([None, None, 2025, 2026]),
-            "attributes": st.sampled_from([None, {}, {"weight": 0.1}, {"weight": 3}]),
+            "attributes": st.sampled_from([None, {}, {"weight": 0.1}, {"weight": 3}, {"weight": "重"}]),
         }
     ),
     min_size=1,

@@ -250,9 +250,7 @@ class Judged:
     def _own(self, key: SeriesKey) -> Any:
         if key.field is None:
             return None
-        known = field_of(key.field)
-        text = known is not None and known.kind in (Kind.TEXT, Kind.NAME, Kind.ACCOUNT, Kind.ENUM)
-        return self.field(key.field, Kind.TEXT if text else Kind.INTEGER)[0]
+        return self.field(key.field, Kind.INTEGER if key.numbers else None)[0]
 
     def _counted(self, key: SeriesKey) -> bool:
         if key.where is not None and self.truth(key.where) is not True:

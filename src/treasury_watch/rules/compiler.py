@@ -185,7 +185,9 @@ class Compiler:
             "outcome = settle(fired, p, t, amount, day, scope) if fired else None",
             "executed = outcome is None or outcome.executed",
         ]
-        for series in reversed(self._series.values()):  # a series whose `where` asks for another comes before that one
+        for series in reversed(
+            list(self._series.values())
+        ):  # a series whose `where` asks for another comes before that one
             body += self._addition(series)
         body.append("return outcome")
         head = [f"{name} = {code}" for name, code in (*self._prelude.items(), *self._early.items())]
@@ -448,13 +450,7 @@ class Compiler:
     def _own(self, series: Series) -> str:
         """Code of the judged instruction's value of the series' field."""
         assert series.key.field is not None
-        wanted: Any = Kind.TEXT if self._text_valued(series) else Kind.INTEGER
-        return self._field(series.key.field, wanted).code
-
-    @staticmethod
-    def _text_valued(series: Series) -> bool:
-        known = field_of(series.key.field or "")
-        return known is not None and known.kind in _TEXT_KINDS
+        return self._field(series.key.field, Kind.INTEGER if series.key.numbers else None).code
 
     def _key(self, series: Series) -> str:
         """Code of the judged instruction's key in the series; `None` where it lacks one of the fields."""

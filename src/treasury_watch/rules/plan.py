@@ -47,6 +47,7 @@ class SeriesKey:
     by: tuple[str, ...]
     where: Condition | None
     field: str | None
+    numbers: bool  # of a local field: whether only numbers are counted; other fields have one type
     population: Population
     fiscal: bool  # grouped by the field `fiscal_year` as well
 
@@ -76,7 +77,10 @@ def always_present(name: str) -> bool:
 def series_key(feature: Aggregate) -> SeriesKey:
     """The series that a feature is cut from."""
     field = None if feature.kind == "count" and always_present(feature.field) else feature.field
-    return SeriesKey(feature.by, feature.where, field, feature.population, feature.period == "fiscal_year")
+    known = field_of(feature.field)
+    local = known is not None and known.kind is Kind.ATTRIBUTE
+    numbers = local and feature.kind not in ("count", "distinct")
+    return SeriesKey(feature.by, feature.where, field, numbers, feature.population, feature.period == "fiscal_year")
 
 
 def running(ruleset: RuleSet) -> tuple[Rule, ...]:

@@ -6,7 +6,8 @@ Equality is by meaning: spans do not take part, so two features that say the sam
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
@@ -43,7 +44,7 @@ class FieldRef:
     """`{field: amount}`; `attributes.x` for a local field."""
 
     name: str
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Param:
     name: str
     segments: Mapping[str | None, tuple[Dated, ...]]
     segment_by: str | None = None
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
     def __hash__(self) -> int:
         return hash((self.name, self.segment_by, tuple(sorted(self.segments, key=str))))
@@ -78,7 +79,7 @@ class Lookup:
     table: str
     key: tuple[str, ...]  # field names, in the order of the table's key columns
     column: str
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Aggregate:
     window_us: int | None = None
     period: Period | None = None
     population: Population = "executed"
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +106,16 @@ class Arithmetic:
 
     kind: ArithmeticKind
     operands: tuple[Operand, ...]
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureRef:
     """A named feature, resolved: equality is that of what it computes, not of its name."""
 
-    name: str = field(compare=False)
+    name: str = dataclass_field(compare=False)
     feature: Feature
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class WordList:
 
     name: str
     excepted: tuple[str, ...] = ()
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 Feature = Aggregate | Lookup | Arithmetic
@@ -168,7 +169,7 @@ class Leaf:
     subject: FieldRef | FeatureRef
     operator: Operator
     operand: Any
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 Condition = All | Any_ | None_ | Not | Leaf
@@ -184,7 +185,7 @@ class Exception_:
     owner: str
     basis: str
     expires: date
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ class Rule:
     when: Condition
     exceptions: tuple[Exception_, ...]
     reason: Text  # templates: {name} of a field, feature or param
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ class Step:
     at_us: int  # microseconds after the start of the test
     pay: Mapping[str, Any]  # field → value over `test_base`; `None` removes the field
     expect: Expectation
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ class RuleTest:
     name: str
     start: str  # RFC 3339
     steps: tuple[Step, ...]
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +284,8 @@ class RuleSet:
     timezone: str
     partition_by: str
     files: tuple[RuleFile, ...]
-    lists: Mapping[str, NamedList] = field(default_factory=dict)
-    tables: Mapping[str, Table] = field(default_factory=dict)
+    lists: Mapping[str, NamedList] = dataclass_field(default_factory=dict)
+    tables: Mapping[str, Table] = dataclass_field(default_factory=dict)
     hash: str = "sha256:" + "0" * 64
     reference: str = "sha256:" + "0" * 64
 
