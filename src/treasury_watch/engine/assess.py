@@ -22,7 +22,7 @@ from treasury_watch.engine.program import Program
 from treasury_watch.engine.reasons import hit
 from treasury_watch.engine.state import Scope, State
 
-_canonical = msgspec.json.Encoder().encode
+_canonical = msgspec.json.Encoder(order="deterministic").encode  # local fields may come in any order
 _CONFLICT = Refusal("conflicting_duplicate", "this instruction_id was accepted before with other content")
 
 
@@ -93,7 +93,7 @@ class Engine:
                     instruction.jurisdiction,
                     instruction.budget_unit,
                     instruction.amount,
-                    instruction.currency or HOME_CURRENCY,
+                    HOME_CURRENCY if instruction.currency is None else instruction.currency,
                     instruction.event_time,
                     "pass" if settled is None else settled.verdict,
                     False if settled is None else settled.evidence_required,

@@ -176,6 +176,8 @@ class Judged:
         attributes = self.instruction.attributes
         if context is None:
             return values.attribute_any(attributes, name), Kind.TEXT
+        if context is Kind.ATTRIBUTE:
+            return values.attribute_key(attributes, name), Kind.TEXT
         if isinstance(context, bool) or context is Kind.BOOLEAN:
             return values.attribute_boolean(attributes, name), Kind.BOOLEAN
         if context is Kind.MONEY:
@@ -250,7 +252,7 @@ class Judged:
     def _own(self, key: SeriesKey) -> Any:
         if key.field is None:
             return None
-        return self.field(key.field, Kind.INTEGER if key.numbers else None)[0]
+        return self.field(key.field, Kind.INTEGER if key.numbers else Kind.ATTRIBUTE)[0]
 
     def _counted(self, key: SeriesKey) -> bool:
         if key.where is not None and self.truth(key.where) is not True:
@@ -258,7 +260,7 @@ class Judged:
         return key.field is None or self._own(key) is not None
 
     def _key(self, key: SeriesKey) -> str | bytes | None:
-        fields = [self.field(name, Kind.TEXT) for name in key.by]
+        fields = [self.field(name, Kind.ATTRIBUTE) for name in key.by]
         if key.fiscal:
             fields.append((self.fiscal_year, Kind.INTEGER))
         parts = []

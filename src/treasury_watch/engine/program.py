@@ -43,7 +43,7 @@ class Program:
     """
 
     def __init__(self, ruleset: RuleSet, max_lateness: timedelta = DEFAULT_MAX_LATENESS) -> None:
-        """Raises ValueError if `max_lateness` is negative or the rule set's zone is unknown."""
+        """Raises ValueError if `max_lateness` is negative."""
         if max_lateness < timedelta(0):
             raise ValueError("max_lateness is negative")
         self.ruleset = ruleset
@@ -142,9 +142,8 @@ def _column(table: Table, column: str, kind: Kind) -> Column:
     for key, dated in table.rows.items():
         cells = tuple(_key_cell(cell, each) for cell, each in zip(key, kinds, strict=True))
         rows[cells] = [
-            (0 if since is None else since.toordinal(), runtime_value(row[column], kind))
+            (0 if since is None else since.toordinal(), runtime_value(row[column], kind) if column in row else None)
             for since, row in dated
-            if column in row
         ]
 
     def find(key: tuple[Any, ...], ordinal: int) -> Any:
@@ -177,7 +176,7 @@ _NAMES: dict[str, Any] = {
     )},
     **{name: getattr(values, name) for name in (
         "digest", "any_word", "add_exact", "sub_exact", "mul_exact", "div_exact",
-        "attribute_number", "attribute_money", "attribute_text", "attribute_boolean", "attribute_any",
+        "attribute_number", "attribute_money", "attribute_text", "attribute_boolean", "attribute_any", "attribute_key",
         "sum_of", "min_of", "max_of", "avg_of", "distinct_of",
     )},
 }  # fmt: skip

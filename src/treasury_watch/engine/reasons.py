@@ -184,7 +184,7 @@ def _absent(judged: Judged, operand: Operand | Feature, context: Any) -> Iterato
                 lacking = [name for name in operand.key if judged.field(name, Kind.TEXT)[0] is None]
                 yield from lacking or [f"{operand.table}.{operand.column}"]
         case Aggregate():
-            yield from (name for name in operand.by if judged.field(name, Kind.TEXT)[0] is None)
+            yield from (name for name in operand.by if judged.field(name, Kind.ATTRIBUTE)[0] is None)
         case Arithmetic():
             for each in operand.operands:
                 yield from _absent(judged, each, None)

@@ -233,7 +233,7 @@ def _little(packed: array[int]) -> bytes:
 
 def _plain(value: Any) -> Any:
     """A symbol's value in MessagePack: numbers, which may be wider than its 64 bits, as pairs of texts."""
-    if isinstance(value, (int, Fraction)) and not isinstance(value, bool):
+    if isinstance(value, (int, Fraction)):
         return [str(value.numerator), str(value.denominator)]
     return value
 

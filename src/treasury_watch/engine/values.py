@@ -26,8 +26,14 @@ def digest(key: str) -> bytes:
 
 def any_word(text: str, words: Iterable[str], excepted: tuple[str, ...]) -> bool:
     """Whether one of the words stands in the text outside every occurrence of the excepted ones."""
-    for word in excepted:
-        text = text.replace(word, "\0" * len(word))
+    if excepted:
+        shown = list(text)
+        for word in excepted:
+            at = text.find(word)
+            while at >= 0:  # occurrences may overlap
+                shown[at : at + len(word)] = "\0" * len(word)
+                at = text.find(word, at + 1)
+        text = "".join(shown)
     return any(word in text for word in words)
 
 
@@ -101,6 +107,14 @@ def attribute_any(attributes: Mapping[str, AttributeValue] | None, name: str) ->
     return None if attributes is None else attributes.get(name)
 
 
+def attribute_key(attributes: Mapping[str, AttributeValue] | None, name: str) -> str | None:
+    """A local field of whatever type as the text that it is grouped by and counted as: 1, 1.0 and "1" are the same."""
+    value = None if attributes is None else attributes.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    return ("false", "true")[value] if isinstance(value, bool) else str(number_of(value))
+
+
 def sum_of(values: Iterable[Number], own: Number | None) -> Number:
     """The sum of the values and of the judged instruction's own, where it has one that counts."""
     return sum(values, own or 0)
@@ -149,6 +163,9 @@ def number_text(value: Number) -> str:
     return str(value) if isinstance(value, int) else decimal_text(value, 4)
 
 
-def in_home_currency(fen: int, rate: Number) -> int:
-    """Fen of CNY for an amount in another currency at a rate of CNY for one unit of it, rounded half-even."""
-    return round(Fraction(fen) * rate)
+def in_home_currency(fen: int, rate: Number) -> int | None:
+    """Fen of CNY for an amount in another currency at a rate of CNY for one unit of it, rounded half-even; missing if
+    that is more than an amount can be (10^16 yuan).
+    """
+    converted = round(Fraction(fen) * rate)
+    return converted if abs(converted) < 10**18 else None

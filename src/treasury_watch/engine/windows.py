@@ -255,10 +255,8 @@ def remove_entry(series: Keyed, key: str | bytes, us: int, keeps: bool) -> int:
 
 
 def trim(series: Keyed, key: str | bytes, before: int, keeps: bool) -> array[int]:
-    """Forgets a key's entries older than `before` (of a large key: all but a remainder); the values forgotten."""
-    entries = series.get(key)
-    if entries is None:
-        return _NONE
+    """Forgets a key's entries older than `before` (of a large key: whole blocks); the values forgotten."""
+    entries = series[key]
     if isinstance(entries, array):
         n = len(entries) >> 1 if keeps else len(entries)
         if entries[0] >= before:
@@ -274,10 +272,9 @@ def trim(series: Keyed, key: str | bytes, before: int, keeps: bool) -> array[int
     for block in entries.trim(before):
         if keeps:
             forgotten += block[len(block) // 2 :]
-    if len(entries.firsts) == 1 and len(entries) <= BLOCK // 2:
+    if len(entries.firsts) == 1:
         series[key] = entries.packed()
-        rest = trim(series, key, before, keeps)
-        forgotten += rest
+        forgotten += trim(series, key, before, keeps)
     return forgotten
 
 

@@ -185,9 +185,8 @@ class Compiler:
             "outcome = settle(fired, p, t, amount, day, scope) if fired else None",
             "executed = outcome is None or outcome.executed",
         ]
-        for series in reversed(
-            list(self._series.values())
-        ):  # a series whose `where` asks for another comes before that one
+        # A series whose `where` asks for another one comes before that one.
+        for series in reversed([*self._series.values()]):
             body += self._addition(series)
         body.append("return outcome")
         head = [f"{name} = {code}" for name, code in (*self._prelude.items(), *self._early.items())]
@@ -450,14 +449,14 @@ class Compiler:
     def _own(self, series: Series) -> str:
         """Code of the judged instruction's value of the series' field."""
         assert series.key.field is not None
-        return self._field(series.key.field, Kind.INTEGER if series.key.numbers else None).code
+        return self._field(series.key.field, Kind.INTEGER if series.key.numbers else Kind.ATTRIBUTE).code
 
     def _key(self, series: Series) -> str:
         """Code of the judged instruction's key in the series; `None` where it lacks one of the fields."""
 
         def make() -> str:
             names = [*series.key.by, *(["fiscal_year"] if series.key.fiscal else [])]
-            values = [self._field(name, Kind.TEXT) for name in names]
+            values = [self._field(name, Kind.ATTRIBUTE) for name in names]
             parts = []
             for at, value in enumerate(values, 1):
                 if value.kind in (Kind.TEXT, Kind.NAME, Kind.ACCOUNT) and at < len(values):
@@ -556,6 +555,8 @@ class Compiler:
             context = self._operand(context, None).kind
         if context is None:
             return "any", Kind.TEXT
+        if context is Kind.ATTRIBUTE:
+            return "key", Kind.TEXT
         if isinstance(context, bool) or context is Kind.BOOLEAN:
             return "boolean", Kind.BOOLEAN
         if context is Kind.MONEY:

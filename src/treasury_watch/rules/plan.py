@@ -40,6 +40,9 @@ _PERIOD_US = {
 }
 
 
+_IN_64_BITS = (Kind.MONEY, Kind.INTEGER, Kind.BOOLEAN, Kind.DATE, Kind.TIME)
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesKey:
     """What tells one series from another. `field` is the field that must be present; `None` where it always is."""
@@ -130,5 +133,5 @@ def plan(ruleset: RuleSet) -> dict[SeriesKey, Series]:
             if feature.kind != "count":
                 known = field_of(feature.field)
                 series.keeps = True
-                series.symbolic = known is None or known.kind not in (Kind.MONEY, Kind.INTEGER)
+                series.symbolic = known is None or known.kind not in _IN_64_BITS
     return found
