@@ -137,10 +137,10 @@ def pattern(text: str) -> Callable[[str], bool]:
 
 
 def _column(table: Table, column: str, kind: Kind) -> Column:
-    kinds = [column_kind(table, name) for name in table.key]
+    forms = [column_kind(table, name) for name in table.key]
     rows: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
     for key, dated in table.rows.items():
-        cells = tuple(_key_cell(cell, each) for cell, each in zip(key, kinds, strict=True))
+        cells = tuple(runtime_value(cell, form) for cell, form in zip(key, forms, strict=True))
         rows[cells] = [
             (0 if since is None else since.toordinal(), runtime_value(row[column], kind) if column in row else None)
             for since, row in dated
@@ -155,13 +155,6 @@ def _column(table: Table, column: str, kind: Kind) -> Column:
         return found
 
     return find
-
-
-def _key_cell(cell: Any, kind: Kind) -> Any:
-    """A key cell as the field that is looked up with it has it: integers need not be read as such by the table's
-    reader.
-    """
-    return int(cell) if kind is Kind.INTEGER and isinstance(cell, str) else runtime_value(cell, kind)
 
 
 _NAMES: dict[str, Any] = {

@@ -4,8 +4,9 @@ A scope is one such value. It remembers the ids it has seen, with the fingerprin
 every series. What is forgotten is only what no acceptable instruction can ask for any more; when it is forgotten has
 no effect on any verdict.
 
-Encoding: MessagePack of `[version, series names, {scope: [watermark, ids, series]}]`, with what has expired left out
-and everything in order, so that equal states have equal bytes.
+Encoding: MessagePack of `[version, layout, {scope: [watermark, ids, series]}]`, with what has expired left out and
+everything in order, so that equal states have equal bytes. The layout says which series there are and how far each
+reaches back: a state that reaches less far would judge with short windows.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import msgspec
 
 from treasury_watch.engine.symbols import Symbols
 from treasury_watch.engine.values import simplest
-from treasury_watch.engine.windows import BLOCK, Blocks, Keyed, packed_since, remove_entry, trim
+from treasury_watch.engine.windows import Keyed, count, held, oldest, packed_since, remove_entry, trim
 from treasury_watch.rules.plan import Series
 
 VERSION = 1
@@ -53,6 +54,7 @@ class State:
         self._series = series
         self._max_lateness_us = max_lateness_us
         self._reaches = [each.reach_us + max_lateness_us for each in series]
+        self._layout = [max_lateness_us, *([each.name, each.reach_us] for each in series)]
         self.scopes: dict[str, Scope] = {}
         # Flat lists, since a tuple for each addition would keep the garbage collector busy. Additions to series,
         # oldest first: scope,
@@ -127,7 +129,7 @@ class State:
             if entries is None:
                 continue
             series, before = self._series[index], scope.watermark - self._reaches[index]
-            if (entries[0] if isinstance(entries, array) else entries.firsts[0]) < before:
+            if oldest(entries, series.keeps) < before:
                 gone = trim(scope.series[index], key, before, series.keeps)
                 if series.symbolic:
                     for symbol in gone:
@@ -150,7 +152,7 @@ class State:
             "ids": sum(len(scope.ids) for scope in scopes),
             "keys": sum(len(series) for scope in scopes for series in scope.series),
             "entries": sum(
-                len(entries) // 2 if isinstance(entries, array) and series.keeps else len(entries)
+                count(entries, series.keeps)
                 for scope in scopes
                 for series, keyed in zip(self._series, scope.series, strict=True)
                 for entries in keyed.values()
@@ -162,7 +164,7 @@ class State:
         if self.log or self.touched:
             raise StateError("there are effects that are neither absorbed nor discarded")
         scopes = {key: self._dump_scope(scope) for key, scope in sorted(self.scopes.items())}
-        return msgspec.msgpack.encode([VERSION, [each.name for each in self._series], scopes])
+        return msgspec.msgpack.encode([VERSION, self._layout, scopes])
 
     def _dump_scope(self, scope: Scope) -> list[Any]:
         alive = scope.watermark - self._max_lateness_us
@@ -191,13 +193,13 @@ class State:
     def load(self, data: bytes) -> None:
         """Takes the place of this state. Raises StateError on bytes of another version or of other windows."""
         try:
-            version, names, scopes = msgspec.msgpack.decode(data)
+            version, layout, scopes = msgspec.msgpack.decode(data)
         except (msgspec.DecodeError, ValueError, TypeError) as error:
             raise StateError(f"not a state: {error}") from None
         if version != VERSION:
             raise StateError(f"state of version {version}; this engine reads version {VERSION}")
-        if names != [each.name for each in self._series]:
-            raise StateError("state of a rule set with other windows")
+        if layout != self._layout:
+            raise StateError("state of a rule set with other windows, or of another max_lateness")
         self.scopes = {key: self._load_scope(*row) for key, row in scopes.items()}
 
     def _load_scope(self, watermark: int, ids: list[tuple[str, bytes]], series: list[list[Any]]) -> Scope:
@@ -213,8 +215,7 @@ class State:
                     packed.byteswap()
                 if symbolic:
                     packed += array("q", [scope.symbols.take(_exact(value)) for value in values[0]])
-                n = len(packed) // 2 if keeps else len(packed)
-                scope.series[index][key] = packed if n <= BLOCK else Blocks(packed, keeps)
+                scope.series[index][key] = held(packed, keeps)
         return scope
 
 

@@ -1,168 +1,67 @@
 """Windows (窗口): the entries of one key in order of event time, and exact aggregates over any stretch of them.
 
-Most keys hold a handful of entries, so a key's entries are one packed `array('q')`: n times (microseconds), followed,
-where values are kept, by n values. A key with more than `BLOCK` entries is a `Blocks`: such arrays in a row, each
-with its sum, least and greatest value, so that an aggregate over a million entries touches two of them and adds up the
-summaries in between. Nothing is sampled or rounded. Entries with equal times stand in the order in which they were
-added.
+Keys are many, and most hold one entry. So what is held under a key is, by how many entries there are: a single int (the entry's
+time in microseconds or, where values are kept, time and value side by side), a packed array, or `Blocks` of such arrays.
+Nothing is sampled or rounded. Entries with equal times stand in the order in which they were added.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
 from fractions import Fraction
 
+from treasury_watch.engine.blocks import BLOCK, Blocks, Cut, insert, remove
 from treasury_watch.engine.values import simplest
 
-BLOCK = 512  # entries; a packed array up to this size is cheaper to shift than to divide
+Keyed = dict[str | bytes, "int | array[int] | Blocks"]
 
-
-class Blocks:
-    """The entries of a large key, as consecutive packed arrays of at most `BLOCK` entries."""
-
-    __slots__ = ("blocks", "firsts", "greatest", "keeps", "least", "sums")
-
-    def __init__(self, packed: array[int], keeps: bool) -> None:
-        """Takes over a packed array; `keeps` says whether it holds values as well as times."""
-        self.keeps = keeps
-        self.blocks: list[array[int]] = []
-        self.firsts: list[int] = []
-        self.sums: list[int] = []
-        self.least: list[int] = []
-        self.greatest: list[int] = []
-        n = len(packed) // 2 if keeps else len(packed)
-        for start in range(0, n, BLOCK // 2):
-            stop = min(start + BLOCK // 2, n)
-            block = packed[start:stop] + packed[n + start : n + stop] if keeps else packed[start:stop]
-            self._put(len(self.blocks), block)
-
-    def __len__(self) -> int:
-        return sum(map(len, self.blocks)) // (2 if self.keeps else 1)
-
-    def _put(self, at: int, block: array[int]) -> None:
-        values = block[len(block) // 2 :] if self.keeps else (0,)
-        self.blocks.insert(at, block)
-        self.firsts.insert(at, block[0])
-        self.sums.insert(at, sum(values))
-        self.least.insert(at, min(values))
-        self.greatest.insert(at, max(values))
-
-    def _drop(self, at: int) -> array[int]:
-        for column in (self.firsts, self.sums, self.least, self.greatest):
-            del column[at]
-        return self.blocks.pop(at)
-
-    def position(self, us: int) -> tuple[int, int]:
-        """Where the first entry later than `us` stands: block and offset in it (its length at the most)."""
-        at = bisect_right(self.firsts, us) - 1
-        if at < 0:
-            return 0, 0
-        block = self.blocks[at]
-        return at, bisect_right(block, us, 0, len(block) // 2 if self.keeps else len(block))
-
-    def insert(self, us: int, value: int) -> None:
-        at, offset = self.position(us)
-        block = self.blocks[at]
-        insert(block, us, value, self.keeps)
-        if offset == 0:
-            self.firsts[at] = us
-        if self.keeps:
-            self.sums[at] += value
-            self.least[at] = min(self.least[at], value)
-            self.greatest[at] = max(self.greatest[at], value)
-        n = len(block) // 2 if self.keeps else len(block)
-        if n > BLOCK:
-            self._drop(at)
-            half = n // 2
-            head, tail = (
-                (block[:half] + block[n : n + half], block[half:n] + block[n + half :])
-                if self.keeps
-                else (block[:half], block[half:])
-            )
-            self._put(at, tail)
-            self._put(at, head)
-
-    def remove(self, us: int) -> int:
-        """Removes the entry that was added last at exactly `us`; its value (0 where none are kept)."""
-        at, _ = self.position(us)
-        block = self._drop(at)
-        value = remove(block, us, self.keeps)
-        if block:
-            self._put(at, block)
-        return value
-
-    def trim(self, before: int) -> list[array[int]]:
-        """Drops blocks whose entries are all older than `before`, the last block excepted; what was dropped."""
-        dropped = []
-        while len(self.firsts) > 1 and self.firsts[1] < before:
-            dropped.append(self._drop(0))
-        return dropped
-
-    def packed(self) -> array[int]:
-        """All entries as one packed array."""
-        times: array[int] = array("q")
-        values: array[int] = array("q")
-        for block in self.blocks:
-            n = len(block) // 2 if self.keeps else len(block)
-            times += block[:n]
-            values += block[n:]
-        return times + values
-
-
-class Cut:
-    """The entries of a `Blocks` with time in (after, upto], summarised without copying the blocks in between."""
-
-    __slots__ = ("blocks", "ends", "inner")
-
-    def __init__(self, blocks: Blocks, after: int, upto: int) -> None:
-        self.blocks = blocks
-        first, lo = blocks.position(after)
-        last, hi = blocks.position(upto)
-        if first == last:
-            self.ends = [self._part(first, lo, max(lo, hi))]
-            self.inner = slice(0, 0)
-        else:
-            self.ends = [self._part(first, lo, None), self._part(last, 0, hi)]
-            self.inner = slice(first + 1, last)
-
-    def _part(self, at: int, lo: int, hi: int | None) -> array[int]:
-        block = self.blocks.blocks[at]
-        if not self.blocks.keeps:
-            return block[lo:hi]
-        n = len(block) // 2
-        return block[n + lo : n + (n if hi is None else hi)]
-
-    def __len__(self) -> int:
-        inner = sum(map(len, self.blocks.blocks[self.inner])) // (2 if self.blocks.keeps else 1)
-        return inner + sum(map(len, self.ends))
-
-    def __iter__(self) -> Iterator[int]:
-        """The values, in no particular order."""
-        for part in self.ends:
-            yield from part
-        for block in self.blocks.blocks[self.inner]:
-            yield from block[len(block) // 2 :]
-
-    def total(self) -> int:
-        return sum(self.blocks.sums[self.inner]) + sum(map(sum, self.ends))
-
-    def least(self, default: int | None) -> int | None:
-        return min([*self.blocks.least[self.inner], *(min(part) for part in self.ends if part)], default=default)
-
-    def greatest(self, default: int | None) -> int | None:
-        return max([*self.blocks.greatest[self.inner], *(max(part) for part in self.ends if part)], default=default)
-
-
-Keyed = dict[str | bytes, "array[int] | Blocks"]
+BIAS = 1 << 63  # a value of 64 bits plus this is not negative: it fits beside a time
+_MASK = (1 << 64) - 1
 _NONE: array[int] = array("q")
+_ONE: array[int] = array("q", (0,))  # one entry without a value
 
 
-def cut_values(entries: array[int] | Blocks | None, after: int, upto: int) -> array[int] | Cut:
+def beside(us: int, value: int) -> int:
+    """The int that holds one entry: its time in the upper bits, its value in the lower 64."""
+    return us << 64 | value + BIAS
+
+
+def packed_of(entries: int | array[int] | Blocks, keeps: bool) -> array[int]:
+    """Entries as one packed array, however they are held; the array itself if it is one."""
+    if isinstance(entries, int):
+        return array("q", (entries >> 64, (entries & _MASK) - BIAS) if keeps else (entries,))
+    return entries if isinstance(entries, array) else entries.packed()
+
+
+def held(packed: array[int], keeps: bool) -> int | array[int] | Blocks:
+    """A packed array of one entry or more in the form in which so many are held."""
+    n = len(packed) >> 1 if keeps else len(packed)
+    if n == 1:
+        return beside(packed[0], packed[1]) if keeps else packed[0]
+    return packed if n <= BLOCK else Blocks(packed, keeps)
+
+
+def count(entries: int | array[int] | Blocks, keeps: bool) -> int:
+    """How many entries there are."""
+    if isinstance(entries, int):
+        return 1
+    return len(entries) >> 1 if isinstance(entries, array) and keeps else len(entries)
+
+
+def oldest(entries: int | array[int] | Blocks, keeps: bool) -> int:
+    """The time of the oldest entry."""
+    if isinstance(entries, int):
+        return entries >> 64 if keeps else entries
+    return entries[0] if isinstance(entries, array) else entries.firsts[0]
+
+
+def cut_values(entries: int | array[int] | Blocks | None, after: int, upto: int) -> array[int] | Cut:
     """The values of the entries with time in (after, upto]; to be read by the functions below."""
     if entries is None:
         return _NONE
+    if isinstance(entries, int):
+        return array("q", ((entries & _MASK) - BIAS,)) if after < entries >> 64 <= upto else _NONE
     if isinstance(entries, array):
         n = len(entries) >> 1
         lo = n + (0 if entries[0] > after else bisect_right(entries, after, 0, n))
@@ -171,10 +70,12 @@ def cut_values(entries: array[int] | Blocks | None, after: int, upto: int) -> ar
     return Cut(entries, after, upto)
 
 
-def cut_times(entries: array[int] | Blocks | None, after: int, upto: int) -> array[int] | Cut:
+def cut_times(entries: int | array[int] | Blocks | None, after: int, upto: int) -> array[int] | Cut:
     """The same for entries that keep no values: only how many there are means something."""
     if entries is None:
         return _NONE
+    if isinstance(entries, int):
+        return _ONE if after < entries <= upto else _NONE
     if isinstance(entries, array):
         lo = 0 if entries[0] > after else bisect_right(entries, after)
         hi = len(entries) if entries[-1] <= upto else bisect_right(entries, upto)
@@ -205,82 +106,74 @@ def mean(part: array[int] | Cut, own: int | None) -> int | Fraction | None:
     return simplest(Fraction(total(part, own or 0), n)) if n else None
 
 
-def insert(packed: array[int], us: int, value: int, keeps: bool) -> None:
-    """Adds an entry to a packed array, after those of the same time."""
-    if keeps:
-        n = len(packed) >> 1
-        at = n if not n or packed[n - 1] <= us else bisect_right(packed, us, 0, n)
-        packed.insert(at, us)
-        packed.insert(n + 1 + at, value)
+def add_entry(series: Keyed, key: str | bytes, entries: int | array[int] | Blocks | None, us: int, value: int) -> None:
+    """Adds an entry with a value to what is held under a key."""
+    if entries is None:
+        series[key] = us << 64 | value + BIAS
+    elif isinstance(entries, Blocks):
+        entries.insert(us, value)
     else:
-        packed.insert(bisect_right(packed, us), us)
+        _add(series, key, entries, us, value, True)
 
 
-def remove(packed: array[int], us: int, keeps: bool) -> int:
-    """Removes from a packed array the entry that was added last at exactly `us`; its value (0 where none are kept)."""
-    n = len(packed) >> 1 if keeps else len(packed)
-    at = bisect_right(packed, us, 0, n) - 1
-    value = packed.pop(n + at) if keeps else 0
-    del packed[at]
-    return value
+def add_time(series: Keyed, key: str | bytes, entries: int | array[int] | Blocks | None, us: int) -> None:
+    """Adds an entry without a value to what is held under a key."""
+    if entries is None:
+        series[key] = us
+    elif isinstance(entries, Blocks):
+        entries.insert(us, 0)
+    else:
+        _add(series, key, entries, us, 0, False)
 
 
-def add_entry(series: Keyed, key: str | bytes, entries: array[int] | Blocks, us: int, value: int) -> None:
-    """Adds an entry with a value to those of a key."""
-    if isinstance(entries, array):
-        if len(entries) < 2 * BLOCK:
-            insert(entries, us, value, True)
-            return
-        series[key] = entries = Blocks(entries, True)
-    entries.insert(us, value)
-
-
-def add_time(series: Keyed, key: str | bytes, entries: array[int] | Blocks, us: int) -> None:
-    """Adds an entry without a value to those of a key."""
-    if isinstance(entries, array):
-        if len(entries) < BLOCK:
-            insert(entries, us, 0, False)
-            return
-        series[key] = entries = Blocks(entries, False)
-    entries.insert(us, 0)
+def _add(series: Keyed, key: str | bytes, entries: int | array[int], us: int, value: int, keeps: bool) -> None:
+    packed = packed_of(entries, keeps)
+    insert(packed, us, value, keeps)
+    if isinstance(entries, int):
+        series[key] = packed
+    elif count(packed, keeps) > BLOCK:
+        series[key] = Blocks(packed, keeps)
 
 
 def remove_entry(series: Keyed, key: str | bytes, us: int, keeps: bool) -> int:
-    """Takes back the entry that was added last under a key at exactly `us`; its value."""
+    """Takes back the entry that was added last under a key at exactly `us`; its value (0 where none are kept)."""
     entries = series[key]
-    value = remove(entries, us, keeps) if isinstance(entries, array) else entries.remove(us)
-    if not len(entries):
+    if isinstance(entries, Blocks) and len(entries) > 1:
+        return entries.remove(us)
+    packed = packed_of(entries, keeps)
+    value = remove(packed, us, keeps)
+    if packed:
+        series[key] = held(packed, keeps)
+    else:
         del series[key]
     return value
 
 
 def trim(series: Keyed, key: str | bytes, before: int, keeps: bool) -> array[int]:
-    """Forgets a key's entries older than `before` (of a large key: whole blocks); the values forgotten."""
+    """Forgets a key's entries older than `before` (of a large key: all but a remainder); the values forgotten."""
     entries = series[key]
-    if isinstance(entries, array):
-        n = len(entries) >> 1 if keeps else len(entries)
-        if entries[0] >= before:
-            return _NONE
-        gone = bisect_right(entries, before - 1, 0, n)
-        values = entries[n : n + gone] if keeps else _NONE
-        if gone == n:
-            del series[key]
-        else:
-            series[key] = entries[gone:n] + entries[n + gone :] if keeps else entries[gone:]
-        return values
     forgotten: array[int] = array("q")
-    for block in entries.trim(before):
-        if keeps:
-            forgotten += block[len(block) // 2 :]
-    if len(entries.firsts) == 1:
-        series[key] = entries.packed()
-        forgotten += trim(series, key, before, keeps)
+    if isinstance(entries, Blocks):
+        for block in entries.trim(before):
+            if keeps:
+                forgotten += block[len(block) >> 1 :]
+        if len(entries) > BLOCK // 2:
+            return forgotten
+    packed = packed_of(entries, keeps)
+    n = count(packed, keeps)
+    gone = bisect_right(packed, before - 1, 0, n)
+    if keeps:
+        forgotten += packed[n : n + gone]
+    if gone == n:
+        del series[key]
+    else:
+        series[key] = held(packed[gone:n] + packed[n + gone :], keeps)
     return forgotten
 
 
-def packed_since(entries: array[int] | Blocks, since: int, keeps: bool) -> array[int]:
+def packed_since(entries: int | array[int] | Blocks, since: int, keeps: bool) -> array[int]:
     """The entries not older than `since` as one packed array: the same for the same entries, however they are held."""
-    packed = entries if isinstance(entries, array) else entries.packed()
-    n = len(packed) >> 1 if keeps else len(packed)
+    packed = packed_of(entries, keeps)
+    n = count(packed, keeps)
     lo = bisect_right(packed, since - 1, 0, n)
-    return packed[lo:n] + packed[n + lo :] if keeps else packed[lo:]
+    return packed[lo:n] + packed[n + lo :]
