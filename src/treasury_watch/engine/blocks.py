@@ -1,7 +1,8 @@
-"""Blocks (分块): the entries of a large key, in packed arrays with their sums, so that no question walks through all of them.
+"""Blocks (分块): the entries of a large key, in packed arrays with their sums, so that no question walks through all of
+them.
 
-A packed array is an `array('q')`: n times (microseconds) in order, followed, where values are kept, by n values. Entries with
-equal times stand in the order in which they were added.
+A packed array is an `array('q')`: n times (microseconds) in order, followed, where values are kept, by n values.
+Entries with equal times stand in the order in which they were added.
 """
 
 from __future__ import annotations

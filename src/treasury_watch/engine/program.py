@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -163,7 +162,6 @@ _NAMES: dict[str, Any] = {
     "account_form": account_form,
     "name_form": name_form,
     "is_normalized": is_normalized,
-    "array": array,
     **{name: getattr(windows, name) for name in (
         "cut_values", "cut_times", "total", "least", "greatest", "mean", "add_entry", "add_time",
     )},

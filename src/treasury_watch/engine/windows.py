@@ -1,8 +1,8 @@
 """Windows (窗口): the entries of one key in order of event time, and exact aggregates over any stretch of them.
 
-Keys are many, and most hold one entry. So what is held under a key is, by how many entries there are: a single int (the entry's
-time in microseconds or, where values are kept, time and value side by side), a packed array, or `Blocks` of such arrays.
-Nothing is sampled or rounded. Entries with equal times stand in the order in which they were added.
+Keys are many, and most hold one entry. So what is held under a key is, by how many entries there are: a single int (the
+entry's time in microseconds or, where values are kept, time and value side by side), a packed array, or `Blocks` of
+such arrays. Nothing is sampled or rounded. Entries with equal times stand in the order in which they were added.
 """
 
 from __future__ import annotations

@@ -526,16 +526,12 @@ class Compiler:
         at, entries = f"series[{series.index}]", self._entries(series)
         if may_lack_key:
             tests.append(f"(k := {key}) is not None")
-        value = ""
-        if series.keeps:
-            value = f", scope.symbols.take({self._own(series)})" if series.symbolic else f", {self._own(series)}"
         lines = [] if may_lack_key else [f"k = {key}"]
-        lines += [
-            f"if {entries} is None:",
-            f"    {at}[k] = array('q', (t{value or ','}))",
-            "else:",
-            f"    {'add_entry' if series.keeps else 'add_time'}({at}, k, {entries}, t{value})",
-        ]
+        if series.keeps:
+            own = f"scope.symbols.take({self._own(series)})" if series.symbolic else self._own(series)
+            lines += [f"add_entry({at}, k, {entries}, t, {own})"]
+        else:
+            lines += [f"add_time({at}, k, {entries}, t)"]
         lines.append(f"log += (scope, {series.index}, k, t)")
         if not tests:
             return lines
