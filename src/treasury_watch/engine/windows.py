@@ -150,14 +150,14 @@ def remove_entry(series: Keyed, key: str | bytes, us: int, keeps: bool) -> int:
 
 
 def trim(series: Keyed, key: str | bytes, before: int, keeps: bool) -> array[int]:
-    """Forgets a key's entries older than `before` (of a large key: all but a remainder); the values forgotten."""
+    """Forgets a key's entries older than `before` (of a large key: whole blocks); the values forgotten."""
     entries = series[key]
     forgotten: array[int] = array("q")
     if isinstance(entries, Blocks):
         for block in entries.trim(before):
             if keeps:
                 forgotten += block[len(block) >> 1 :]
-        if len(entries) > BLOCK // 2:
+        if len(entries.firsts) > 1:
             return forgotten
     packed = packed_of(entries, keeps)
     n = count(packed, keeps)
