@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,12 +157,30 @@ class Installation:
                 await consumer.getmany(timeout_ms=200)
             return sum([(consumer.highwater(tp) or 0) - (await consumer.committed(tp) or 0) for tp in tps])
 
+    async def committed(self) -> None:
+        """Waits until every message of the payments topic is committed."""
+
+        async def all_of_it() -> bool:
+            return await self.lag() == 0
+
+        await until(all_of_it)
+
     def _partitions(self, names: Sequence[str]) -> list[TopicPartition]:
         return [
             TopicPartition(self.settings.topic(name), number)
             for name in names
             for number in range(self.settings.partitions)
         ]
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Waits until the condition holds; fails after a minute."""
+    for _ in range(600):
+        holds = condition()
+        if holds if isinstance(holds, bool) else await holds:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it did not come to pass within a minute")
 
 
 async def _read_to_the_end(consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition]) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from tests.builders import make_instruction
-from tests.integration.installation import Installation, headers_of, payments, value_of
+from tests.integration.installation import Installation, headers_of, payments, until, value_of
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.wire import encode_instruction
 
@@ -82,15 +80,14 @@ async def test_sigterm_commits_what_was_judged_and_leaves_with_status_0(embedded
 
 
 async def _decided(installation: Installation, key: bytes) -> None:
-    async with asyncio.timeout(30):
-        while key not in [each.key for each in await installation.read("decisions")]:
-            await asyncio.sleep(0.05)
+    async def found() -> bool:
+        return key in [each.key for each in await installation.read("decisions")]
+
+    await until(found)
 
 
-async def _counted(installation: Installation, enough: Callable[[dict[str, float]], Any]) -> dict[str, float]:
-    """The metrics once they say so: they are counted right after what they count is published."""
-    for _ in range(100):
-        found = installation.workers[0].metrics()
-        if enough(found):
-            return found
-    raise AssertionError(found)
+async def _counted(installation: Installation, enough: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+    """The metrics once they say so: what is published is counted right after."""
+    worker = installation.workers[0]
+    await until(lambda: enough(worker.metrics()))
+    return worker.metrics()

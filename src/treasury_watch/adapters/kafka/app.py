@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from treasury_watch.adapters.kafka.assignment import Assignment
 from treasury_watch.adapters.kafka.connection import faust_credentials
 from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES, AsIs, Batch, Consumer, Producer, Transport
-from treasury_watch.adapters.kafka.publisher import Publisher
+from treasury_watch.adapters.kafka.publisher import Publisher, PublishError
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.rules.schema import RuleSet
@@ -65,8 +65,14 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
         worker_redirect_stdouts=False,
         autodiscover=False,
     )
+
+    def stop_loudly(error: Exception) -> None:
+        expected = isinstance(error, PublishError)
+        log.critical("stopping: %s", error, exc_info=None if expected else error)
+        app.add_future(app.crash(error))
+
     metrics = Metrics(ruleset)
-    app.assignment = assignment = Assignment(settings, ruleset, metrics)
+    app.assignment = assignment = Assignment(settings, ruleset, metrics, stop_loudly)
     app.batches = batches = Transport(app.conf.broker_consumer, app)
     batches.batch_topic = payments
     batches.idempotence = settings.idempotence
@@ -81,10 +87,6 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
         if not await assignment.take_over(assigned, consumer):
             raise RebalanceAgain  # Faust resumes nothing, and comes back when the next rebalance is complete
 
-    def stop_loudly(error: BaseException) -> None:
-        log.critical("stopping, and nothing unpublished is acknowledged: %s", error)
-        app.add_future(app.crash(error))
-
     @app.agent(app.topic(payments, value_serializer=AsIs()), name="judge")
     async def judge(stream: StreamT[Batch]) -> None:
         consumer = cast(Consumer, app.consumer)
@@ -92,10 +94,7 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
         async for event in cast(faust.Stream[Batch], stream).noack().events():
             batch = cast(Batch, event.value)
             consumer.taken(batch)
-            try:
-                await assignment.judge(batch, publisher, stop_loudly)
-            except Exception as error:
-                stop_loudly(error)
+            await assignment.judge(batch, publisher)
 
     @app.page("/metrics")
     async def exposition(self: web.View, request: web.Request) -> web.Response:

@@ -23,10 +23,18 @@ log = logging.getLogger(__name__)
 
 
 class Assignment:
-    """Partitions by topic partition. A partition is judged only while it is held: taken over and not given back."""
+    """Partitions by topic partition. A partition is judged only while it is held: taken over and not given back.
 
-    def __init__(self, settings: Settings, ruleset: RuleSet, metrics: Metrics) -> None:
+    `on_failure` is told of the first failure; from then on nothing is held, so that nothing is judged behind a batch
+    that was not published.
+    """
+
+    def __init__(
+        self, settings: Settings, ruleset: RuleSet, metrics: Metrics, on_failure: Callable[[Exception], None]
+    ) -> None:
         self.ready = False  # every assigned partition has whole windows
+        self._on_failure = on_failure
+        self._failed = False
         self._settings = settings
         self._partition_by = ruleset.partition_by
         self._program = Program(ruleset, max_lateness=settings.max_lateness)
@@ -37,7 +45,7 @@ class Assignment:
         self._rounds = 0  # rebalances begun
 
     async def take_over(self, assigned: Iterable[TP], consumer: Consumer) -> bool:
-        """Makes the assigned partitions fit for judging; False when another rebalance began before that was done.
+        """Makes the assigned partitions fit for judging; False when another rebalance or a failure came first.
 
         A partition that this worker had, and that nobody else has advanced since, keeps its windows; any other is read
         again from its beginning up to the committed offset.
@@ -66,7 +74,7 @@ class Assignment:
             if partition is None or partition.position != end:
                 partition = self._new(tp, begin)
                 messages += await rebuild(partition, end, self._settings, lambda: self._rounds != this_round)
-            if self._rounds != this_round:
+            if self._rounds != this_round or self._failed:
                 return False
             self._held[tp] = partition
             self._metrics.watch_lag(tp.partition, self._lag(tp, partition, consumer))
@@ -95,15 +103,21 @@ class Assignment:
         """From which offset each held partition is to be read."""
         return {tp: partition.position for tp, partition in self._held.items()}
 
-    async def judge(self, batch: Batch, publisher: Publisher, on_failure: Callable[[BaseException], None]) -> None:
+    async def judge(self, batch: Batch, publisher: Publisher) -> None:
         """Judges a batch of a held partition; that of any other is left to whoever is to have the partition next."""
         partition = self._held.get(batch.tp)
         if partition:
-            await partition.judge(batch, publisher, on_failure)
+            await partition.judge(batch, publisher)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failed:
+            self._failed = True
+            self.give_back(list(self._held))
+            self._on_failure(error)
 
     def _new(self, tp: TP, position: int) -> Partition:
         admission = Admission(self._partition_by, self._partitioner, tp.partition)
-        return Partition(tp.partition, Engine(self._program), admission, self._metrics, position)
+        return Partition(tp.partition, Engine(self._program), admission, self._metrics, position, self._fail)
 
     @staticmethod
     def _lag(tp: TP, partition: Partition, consumer: Consumer) -> Callable[[], float]:

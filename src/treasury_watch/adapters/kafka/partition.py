@@ -23,15 +23,26 @@ SLICE = 500  # messages judged without letting anything else run: about 15 ms
 class Partition:
     """Judges the messages of one partition in order. `position` is the offset of the next message to be judged.
 
-    What is judged is published, then absorbed, then done: a failure in between leaves `position` where it was.
+    What is judged is published, then absorbed, then done. When one of these fails, `on_failure` is told why, `position`
+    stays, and nothing behind it is judged any more.
     """
 
-    def __init__(self, number: int, engine: Engine, admission: Admission, metrics: Metrics, position: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        engine: Engine,
+        admission: Admission,
+        metrics: Metrics,
+        position: int,
+        on_failure: Callable[[Exception], None],
+    ) -> None:
         self.number = number
         self.position = position
         self._engine = engine
         self._admission = admission
         self._metrics = metrics
+        self._on_failure = on_failure
+        self._failed = False
         self._turn = asyncio.Lock()  # held from the beginning of a batch until it is done or has failed
         self._settling: asyncio.Task[None] | None = None
 
@@ -42,69 +53,70 @@ class Partition:
         self._engine.absorb()
         self.position = records[-1].offset + 1
 
-    async def judge(self, batch: Batch, publisher: Publisher, on_failure: Callable[[BaseException], None]) -> None:
+    async def judge(self, batch: Batch, publisher: Publisher) -> None:
         """Judges a batch and hands its outcomes to the producer, then returns; the brokers' answer is waited for aside.
 
-        So the next partition is judged meanwhile, while the next batch of this partition waits. Raises PublishError, or
-        calls `on_failure` with it; after that the partition is not to be used again.
+        So the next partition is judged meanwhile, while the next batch of this partition waits.
         """
         await self._turn.acquire()
+        settling = False
         try:
-            records = [record for record in batch.records if record.offset >= self.position]  # read again after a seek
-            sent: list[Sent] = []
-            published: list[Judged] = []
-            unknown_fields = 0
-            for start in range(0, len(records), SLICE):
-                judged, unknown = self._judge(records[start : start + SLICE])
-                unknown_fields += unknown
-                published.append(judged)
-                sent += await publisher.send(self.number, judged)
-                await asyncio.sleep(0)
-        except BaseException:
-            self._turn.release()
-            raise
-        self._settling = asyncio.create_task(self._settle(batch, sent, published, unknown_fields, on_failure))
+            if not self._failed:
+                judged, sent = await self._publish(batch.records, publisher)
+                self._settling = asyncio.create_task(self._settle(batch, judged, sent))
+                settling = True
+        except Exception as error:
+            self._fail(error)
+        finally:
+            if not settling:
+                self._turn.release()
 
     async def idle(self) -> None:
         """Waits until the batch that was begun is done, or has failed."""
         async with self._turn:
             pass
 
-    async def _settle(
-        self,
-        batch: Batch,
-        sent: Sequence[Sent],
-        published: Sequence[Judged],
-        unknown_fields: int,
-        on_failure: Callable[[BaseException], None],
-    ) -> None:
+    async def _publish(self, records: Sequence[Record], publisher: Publisher) -> tuple[list[Judged], list[Sent]]:
+        records = [record for record in records if record.offset >= self.position]  # some come again after a seek
+        judged: list[Judged] = []
+        sent: list[Sent] = []
+        for start in range(0, len(records), SLICE):
+            judged.append(self._judge(records[start : start + SLICE]))
+            sent += await publisher.send(self.number, judged[-1])
+            await asyncio.sleep(0)
+        return judged, sent
+
+    async def _settle(self, batch: Batch, judged: Sequence[Judged], sent: Sequence[Sent]) -> None:
         try:
             await acknowledged(sent)
             self._engine.absorb()
             self.position = batch.next_offset
             batch.done()
-            self._count(published, unknown_fields)
+            self._count(judged)
         except Exception as error:
-            on_failure(error)
+            self._fail(error)
         finally:
             self._turn.release()
+
+    def _fail(self, error: Exception) -> None:
+        self._failed = True
+        self._on_failure(error)
 
     def _admit(self, records: Sequence[Record]) -> tuple[list[Instruction | Refusal], int]:
         decoded, unknown = decode_batch([record.value for record in records])
         return self._admission.check(records, decoded), sum(unknown.values())
 
-    def _judge(self, records: Sequence[Record]) -> tuple[Judged, int]:
-        admitted, unknown = self._admit(records)
+    def _judge(self, records: Sequence[Record]) -> Judged:
+        admitted, unknown_fields = self._admit(records)
         started = perf_counter()
         outcomes = iter(self._engine.assess([each for each in admitted if isinstance(each, Instruction)]))
         self._metrics.engine.observe(perf_counter() - started)
-        return Judged(
-            records, admitted, [each if isinstance(each, Refusal) else next(outcomes) for each in admitted]
-        ), unknown
+        self._metrics.unknown_fields.inc(unknown_fields)
+        return Judged(records, admitted, [each if isinstance(each, Refusal) else next(outcomes) for each in admitted])
 
-    def _count(self, published: Sequence[Judged], unknown_fields: int) -> None:
+    def _count(self, batch: Sequence[Judged]) -> None:
         now = time()
-        for judged in published:
+        for judged in batch:
             self._metrics.count(judged.outcomes)
             received = [
                 record.timestamp
@@ -112,5 +124,4 @@ class Partition:
                 if isinstance(outcome, Decision)
             ]
             self._metrics.latency.observe(np.maximum(now - np.array(received, dtype=np.float64) / 1000, 0.0))
-        self._metrics.unknown_fields.inc(unknown_fields)
-        self._metrics.batch_size.observe(sum(len(judged.records) for judged in published))
+        self._metrics.batch_size.observe(sum(len(judged.records) for judged in batch))
