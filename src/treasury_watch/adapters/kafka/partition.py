@@ -61,7 +61,7 @@ class Partition:
         await self._turn.acquire()
         settling = False
         try:
-            if not self._failed:
+            if not self._failed and batch.next_offset > self.position:
                 judged, sent = await self._publish(batch.records, publisher)
                 self._settling = asyncio.create_task(self._settle(batch, judged, sent))
                 settling = True

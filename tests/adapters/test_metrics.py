@@ -1,0 +1,96 @@
+"""Metrics: all series from the start, counted by what was published."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tests.builders import make_instruction
+from tests.rulesets import leaf, make_rule, make_ruleset, yuan
+from treasury_watch.adapters.metrics import Metrics
+from treasury_watch.domain.verdict import REASONS, VERDICTS, Decision, Duplicate, Hit, Refusal, Text, Verdict
+
+RULESET = make_ruleset(make_rule("AMT-001", leaf("amount", "gte", yuan("50000.00"))))
+
+
+def samples(metrics: Metrics) -> dict[str, float]:
+    lines = (line for line in metrics.exposition().decode().splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def decision(verdict: Verdict, amount: str = "60000.00", **overrides: Any) -> Decision:
+    instruction = make_instruction()
+    hit = Hit("AMT-001", 1, "intercept", "live", "red", None, Text("", ""), {})
+    fields: dict[str, Any] = {
+        "schema_version": 1, "decision_id": "d", "instruction_id": "i", "jurisdiction": "420100", "budget_unit": "1",
+        "amount": amount, "currency": "CNY", "event_time": instruction.event_time, "verdict": verdict,
+        "evidence_required": False, "late": False, "hits": () if verdict == "pass" else (hit,), "ruleset": "",
+        "reference": "", "engine": "",
+    }  # fmt: skip
+    return Decision(**fields | overrides)
+
+
+def test_every_series_is_there_before_anything_happens() -> None:
+    found = samples(Metrics(RULESET))
+    for verdict in VERDICTS:
+        assert found[f'treasury_watch_instructions_total{{verdict="{verdict}"}}'] == 0
+    for reason in REASONS:
+        assert found[f'treasury_watch_dead_letters_total{{reason="{reason}"}}'] == 0
+    for mode in ("live", "shadow", "warming"):
+        assert found[f'treasury_watch_hits_total{{mode="{mode}",rule="AMT-001"}}'] == 0
+    for name in ("held_cny", "duplicates", "late", "unknown_fields"):
+        assert found[f"treasury_watch_{name}_total"] == 0
+    for name in ("decision_latency_seconds", "engine_seconds", "batch_size"):
+        assert found[f"treasury_watch_{name}_count"] == 0
+    assert found[f'treasury_watch_ruleset_info{{hash="{RULESET.hash}"}}'] == 1
+
+
+def test_outcomes_are_counted_by_what_they_are() -> None:
+    metrics = Metrics(RULESET)
+    metrics.count([decision("pass"), decision("pass", late=True), decision("intercept"), decision("prohibit")])
+    metrics.count([Refusal("too_late", ""), Duplicate("i"), Duplicate("i")])
+    found = samples(metrics)
+    assert found['treasury_watch_instructions_total{verdict="pass"}'] == 2
+    assert found['treasury_watch_instructions_total{verdict="prohibit"}'] == 1
+    assert found['treasury_watch_hits_total{mode="live",rule="AMT-001"}'] == 2
+    assert found['treasury_watch_dead_letters_total{reason="too_late"}'] == 1
+    assert found["treasury_watch_duplicates_total"] == 2
+    assert found["treasury_watch_late_total"] == 1
+
+
+def test_held_yuan_are_those_of_intercepts_and_prohibitions_in_yuan_and_never_shrink() -> None:
+    metrics = Metrics(RULESET)
+    metrics.count([decision("warn"), decision("intercept", "0.10"), decision("prohibit", "0.20")])
+    metrics.count([decision("intercept", "-500.00"), decision("intercept", "7.00", currency="USD")])
+    assert samples(metrics)["treasury_watch_held_cny_total"] == 0.3
+
+
+def test_a_hit_that_an_exception_withheld_is_not_counted() -> None:
+    from treasury_watch.domain.verdict import Excepted
+
+    metrics = Metrics(RULESET)
+    hit = Hit("AMT-001", 1, "intercept", "live", "red", None, Text("", ""), {}, (), Excepted("o", "b", "2025-01-01"))
+    metrics.count([decision("pass", hits=(hit,))])
+    assert samples(metrics)['treasury_watch_hits_total{mode="live",rule="AMT-001"}'] == 0
+
+
+def test_latencies_fall_into_the_bucket_whose_edge_they_do_not_exceed() -> None:
+    metrics = Metrics(RULESET)
+    metrics.latency.observe(np.array([0.02, 0.0200001, 99.0, 0.0]))
+    metrics.latency.observe(np.array([]))
+    found = samples(metrics)
+    bucket = 'treasury_watch_decision_latency_seconds_bucket{{le="{}"}}'
+    assert [found[bucket.format(edge)] for edge in ("0.002", "0.02", "0.03", "60.0", "+Inf")] == [1, 2, 3, 3, 4]
+    assert found["treasury_watch_decision_latency_seconds_count"] == 4
+    assert found["treasury_watch_decision_latency_seconds_sum"] == 99.0400001
+
+
+def test_the_lag_of_a_partition_is_asked_for_when_scraped_and_goes_with_it() -> None:
+    metrics = Metrics(RULESET)
+    lags = [3.0]
+    metrics.watch_lag(2, lambda: lags[0])
+    lags[0] = 5.0
+    assert samples(metrics)['treasury_watch_lag{partition="2"}'] == 5
+    metrics.forget_lag(2)
+    assert 'treasury_watch_lag{partition="2"}' not in samples(metrics)

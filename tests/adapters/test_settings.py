@@ -1,0 +1,89 @@
+"""Settings: what is wrong is named, what is secret is not shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from treasury_watch.adapters.settings import SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("TREASURY_WATCH_")]:
+        monkeypatch.delenv(name)
+
+
+def test_without_any_variable_everything_has_a_value() -> None:
+    settings = load_settings()
+    assert settings.topic("payments") == "treasury.payments"
+    assert (settings.web_host, settings.web_port) == ("127.0.0.1", 6066)
+    assert settings.max_lateness.days == 31
+
+
+def test_the_environment_is_read_and_an_override_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREASURY_WATCH_TOPIC_PREFIX", "测试".encode().hex() + ".")
+    monkeypatch.setenv("TREASURY_WATCH_RULES_DIR", "/etc/规则")
+    monkeypatch.setenv("TREASURY_WATCH_PARTITIONS", "12")
+    settings = load_settings(partitions=6)
+    assert settings.topic("decisions") == "e6b58be8af95.decisions"
+    assert settings.rules_dir == Path("/etc/规则")
+    assert settings.partitions == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("PARTITIONS", "0", "a whole number from 1 to 10000"),
+        ("PARTITIONS", "four", "a whole number from 1 to 10000"),
+        ("PARTITIONER", "md5", "murmur2 (Java, aiokafka) or crc32 (librdkafka)"),
+        ("BOOTSTRAP_SERVERS", "kafka", "host:port of one or more brokers, separated by commas"),
+        ("BOOTSTRAP_SERVERS", "a:9092,", "host:port of one or more brokers, separated by commas"),
+        ("BOOTSTRAP_SERVERS", "", "host:port of one or more brokers, separated by commas"),
+        ("WEB_PORT", "65536", "a port number from 1 to 65535, or 0 for any free one"),
+        ("LOG_FORMAT", "xml", "console or json"),
+        ("TOPIC_PREFIX", "国库.", "letters, digits, '.', '_', '-', or nothing"),
+        ("MAX_LATENESS_DAYS", "-1", "whole days from 0 to 3660"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+) -> None:
+    monkeypatch.setenv(f"TREASURY_WATCH_{name}", value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert str(raised.value) == f"TREASURY_WATCH_{name}: expected {expected}, found {value!r}"
+
+
+@pytest.mark.parametrize("servers", ["kafka-1:9092", "10.0.0.1:9092,10.0.0.2:9092", "[::1]:9092"])
+def test_brokers_are_named_by_host_and_port(servers: str) -> None:
+    assert load_settings(bootstrap_servers=servers).bootstrap_servers == servers
+
+
+def test_all_wrong_values_are_named_at_once_one_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREASURY_WATCH_PARTITIONS", "x")
+    monkeypatch.setenv("TREASURY_WATCH_WEB_PORT", "y")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert [line.partition(":")[0] for line in str(raised.value).splitlines()] == [
+        "TREASURY_WATCH_PARTITIONS",
+        "TREASURY_WATCH_WEB_PORT",
+    ]
+
+
+def test_a_login_needs_a_name_and_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREASURY_WATCH_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("TREASURY_WATCH_SASL_PASSWORD", "hunter2")
+    with pytest.raises(SettingsError, match=r"^TREASURY_WATCH_SASL_USERNAME, \w+: expected both") as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_password_is_never_shown() -> None:
+    settings = load_settings(security_protocol="SASL_SSL", sasl_username="worker", sasl_password="hunter2")
+    assert "hunter2" not in f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
+    assert settings.sasl_password is not None
+    assert settings.sasl_password.get_secret_value() == "hunter2"
