@@ -1,0 +1,167 @@
+"""(b) From Kafka to Kafka: one worker process, messages published beforehand; and an ordinary Faust app beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from time import monotonic
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from benchmarks import ordinary_app
+from benchmarks.figures import Aim, Figure, Section
+from benchmarks.services import PARTITIONS, BenchmarkError, Broker, Process, cpu_seconds
+from benchmarks.sizes import Sizes
+from benchmarks.workload import decoded, values
+from treasury_watch.adapters.kafka.connection import client_options
+from treasury_watch.adapters.kafka.publish import Message, payments_producer, send_payments
+from treasury_watch.adapters.settings import Settings
+
+AIM, AIM_RATIO = Aim(30_000), Aim(10)
+_POLL_SECONDS = 0.02
+_PATIENCE_SECONDS = 90.0  # without a new decision
+
+
+class _Decision(msgspec.Struct):
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Seconds from the process's start to its first and last decision, and what was used between those two."""
+
+    first: float
+    last: float
+    counted: int  # decisions after the first that were seen
+    process_cpu: float | None
+    broker_cpu: float | None
+
+    @property
+    def rate(self) -> float:
+        return self.counted / (self.last - self.first)
+
+    def figures(self) -> list[Figure]:
+        used = (("its own CPU", self.process_cpu), ("the broker's CPU", self.broker_cpu))
+        return [
+            Figure(f"  {name} for each instruction", seconds / self.counted * 1e6, "µs")
+            for name, seconds in used
+            if seconds is not None
+        ]
+
+
+def measure(sizes: Sizes, broker: Broker) -> Section:
+    messages = messages_of(values(sizes.throughput))
+    return asyncio.run(_measure(sizes, broker, messages))
+
+
+def messages_of(encoded: Sequence[bytes]) -> list[Message]:
+    """Messages with the key that the default pack asks for."""
+    return [(decoded(value).jurisdiction.encode(), value, []) for value in encoded]
+
+
+async def _measure(sizes: Sizes, broker: Broker, messages: list[Message]) -> Section:
+    settings = await broker.topics("worker")
+    await publish(settings, messages)
+    ours = await _run(broker, settings, broker.worker(settings), len(messages))
+
+    few = messages[: sizes.ordinary]
+    settings_ordinary = await broker.topics("ordinary")
+    await publish(settings_ordinary, few)
+    variables = {
+        ordinary_app.BROKER: broker.address,
+        ordinary_app.PREFIX: settings_ordinary.topic_prefix,
+        ordinary_app.FOLDER: str(settings_ordinary.data_dir),
+    }
+    app = broker.process("ordinary", ["-m", "benchmarks.ordinary_app"], variables)
+    ordinary = await _run(broker, settings_ordinary, app, len(few))
+
+    theirs = await _verdicts(settings_ordinary, len(few))
+    own = await _verdicts(settings, len(messages))
+    agreed = sum(own[key] == verdict for key, verdict in theirs.items())
+    return Section(
+        "throughput",
+        f"(b) Kafka to Kafka: {len(messages):,} instructions on {PARTITIONS} partitions, Apache Kafka on this machine, "
+        "one worker process",
+        (
+            Figure("first decision to last", ours.rate, "instructions/s", AIM),
+            Figure("start of the process to last decision", len(messages) / ours.last, "instructions/s"),
+            Figure("start of the process to first decision", ours.first, "s"),
+            *ours.figures(),
+            Figure(f"ordinary Faust app, {len(few):,} instructions", ordinary.rate, "instructions/s"),
+            *ordinary.figures(),
+            Figure("ratio", ours.rate / ordinary.rate, "times", AIM_RATIO),
+        ),
+        (
+            f"every instruction got one decision; {agreed:,} of {len(few):,} verdicts of the ordinary app are ours",
+            "broker and worker share the cores of this machine",
+        ),
+    )
+
+
+async def publish(settings: Settings, messages: Sequence[Message]) -> None:
+    """Publishes messages, acknowledged."""
+    async with payments_producer(settings) as producer:
+        for start in range(0, len(messages), 1000):
+            await send_payments(settings, producer, list(messages[start : start + 1000]))
+
+
+async def _run(broker: Broker, settings: Settings, starting: AbstractContextManager[Process], expected: int) -> Run:
+    """Runs a process until it has published so many decisions."""
+    tps = partitions(settings, "decisions")
+    async with AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False) as consumer:
+        started = seen_at = monotonic()
+        with starting as process:
+            seen = first_seen = 0
+            first, before = 0.0, _used(process, broker)
+            while seen < expected:
+                found = sum((await consumer.end_offsets(tps)).values())
+                now = monotonic()
+                if found > seen:
+                    if not seen:
+                        first_seen, first, before = found, now - started, _used(process, broker)
+                    seen, seen_at = found, now
+                elif now - seen_at > _PATIENCE_SECONDS:
+                    raise BenchmarkError(f"{seen:,} of {expected:,} decisions: {process.last_words()}")
+                process.check()
+                await asyncio.sleep(_POLL_SECONDS)
+            after = _used(process, broker)
+            await asyncio.to_thread(process.popen.terminate)
+    if seen_at - started == first:
+        raise BenchmarkError(f"all {expected:,} decisions came at once: too few instructions to measure")
+    return Run(first, seen_at - started, expected - first_seen, *map(_difference, before, after))
+
+
+def _used(process: Process, broker: Broker) -> tuple[float | None, float | None]:
+    return cpu_seconds(process.pid), cpu_seconds(broker.pid)
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+async def _verdicts(settings: Settings, expected: int) -> dict[bytes, str]:
+    """The verdict on each instruction, by id. Raises BenchmarkError unless each has exactly one."""
+    tps = partitions(settings, "decisions")
+    decode = msgspec.json.Decoder(_Decision).decode
+    verdicts: dict[bytes, str] = {}
+    read = 0
+    async with AIOKafkaConsumer(
+        **client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest"
+    ) as consumer:
+        consumer.assign(tps)
+        while read < expected:
+            fetched = await consumer.getmany(timeout_ms=1000)
+            for record in (record for records in fetched.values() for record in records):
+                verdicts[record.key] = decode(record.value).verdict
+                read += 1
+    if len(verdicts) != expected or read != expected:
+        raise BenchmarkError(f"{read:,} decisions on {len(verdicts):,} of {expected:,} instructions")
+    return verdicts
+
+
+def partitions(settings: Settings, name: str) -> list[TopicPartition]:
+    """All partitions of a topic of the contract."""
+    return [TopicPartition(settings.topic(name), number) for number in range(settings.partitions)]
