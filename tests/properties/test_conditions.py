@@ -4,8 +4,6 @@ and instructions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,13 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import make_instruction
-from tests.rulesets import HOUR, aggregate, leaf, make_rule, make_ruleset, ref
-from treasury_watch.domain.payment import Instruction, fen_of, microseconds
-from treasury_watch.domain.verdict import Text
-from treasury_watch.engine import Program
+from tests.engine.bench import Bench
+from tests.rulesets import HOUR, aggregate, leaf, ref
+from treasury_watch.domain.payment import Instruction
 from treasury_watch.engine.conditions import Judged, conjunction, negation
 from treasury_watch.engine.reasons import hit
-from treasury_watch.engine.state import Scope, State
 from treasury_watch.rules.operators import OPERATORS
 from treasury_watch.rules.schema import (
     Aggregate,
@@ -36,7 +32,6 @@ from treasury_watch.rules.schema import (
     None_,
     Not,
     Param,
-    Rule,
     Table,
     WordList,
 )
@@ -108,68 +103,6 @@ def test_an_empty_conjunction_is_true() -> None:
 def verdict_of(condition: Condition) -> bool | None:
     """The compiled answer for an instruction with `line_no` 1 and no `voucher_no`."""
     return Bench((condition,)).judge(make_instruction(line_no=1))[0]
-
-
-# --- the bench: one rule for each condition, judged without an engine ---
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a judge is told in answer to the rules that fired."""
-
-    executed: bool
-
-
-class Bench:
-    """Judges instructions one after the other and adds them to the windows, like the engine, with a spy as settle."""
-
-    def __init__(self, conditions: tuple[Condition, ...], on_missing: Any = "warn") -> None:
-        rules = [
-            make_rule(
-                f"R{index}", condition, on_missing=on_missing,
-                params={f"p{n}": param for n, param in enumerate(params_in(condition))},
-                reason=Text(zh="{amount}", en="{amount}"),
-            )
-            for index, condition in enumerate(conditions)
-        ]  # fmt: skip
-        self.rules: list[Rule] = rules
-        self.program = Program(make_ruleset(*rules, lists=LISTS, tables=TABLES))
-        self.scope: Scope = State(list(self.program.series.values()), 0).scope("420100")
-
-    def judged(self, instruction: Instruction) -> Judged:
-        us = microseconds(instruction.event_time)
-        day = self.program.days.of(us)
-        amount = self.program.amount(instruction, fen_of(instruction.amount), day.ordinal)
-        return Judged(self.program, instruction, us, amount, day, self.scope)
-
-    def judge(self, instruction: Instruction, executed: bool = True) -> list[bool | None]:
-        """The compiled answer of every rule. If any rule fired, `executed` says what became of the instruction."""
-        told: list[tuple[tuple[int, bool], ...]] = []
-
-        def settle(fired: tuple[tuple[int, bool], ...], *_: Any) -> Answer:
-            told.append(fired)
-            return Answer(executed)
-
-        it = self.judged(instruction)
-        answer = self.program.judge(it.day)(instruction, it.us, it.amount, it.day, it.scope, settle, [])
-        assert answer == (Answer(executed) if told else None)
-        answers: list[bool | None] = [False] * len(self.rules)
-        for fired in told:
-            for index, certain in fired:
-                answers[index] = True if certain else None
-        return answers
-
-
-def params_in(node: Any) -> Iterator[Param]:
-    """Every param that a condition uses."""
-    if isinstance(node, Param):
-        yield node
-    elif isinstance(node, tuple):
-        for each in node:
-            yield from params_in(each)
-    elif is_dataclass(node):
-        for each in fields(node):
-            yield from params_in(getattr(node, each.name))
 
 
 # --- random conditions: every operator on every sort of value ---
@@ -280,6 +213,7 @@ number_values = st.one_of(
     arithmetic(["add", "sub", "mul", "div"], number_operands, number_operands),
 )
 
+X, Y = FieldRef("attributes.x"), FieldRef("attributes.y")
 TRIED: set[str] = set()
 ORDERINGS = ["eq", "ne", "gt", "gte", "lt", "lte"]
 
@@ -300,7 +234,10 @@ def leaves_of(
     if "numeric" in kinds:
         by_operator["multiple_of"] = st.sampled_from([1, 2, Decimal("0.5"), Decimal("100.00")])
     if "text" in kinds:
-        lengths = st.tuples(st.sampled_from(ORDERINGS), st.one_of(st.integers(0, 5), params(st.integers(0, 5))))
+        length_bounds = st.one_of(
+            st.integers(0, 5), params(st.integers(0, 5)), st.sampled_from([Y, FieldRef("line_no")])
+        )
+        lengths = st.tuples(st.sampled_from(ORDERINGS), length_bounds)
         by_operator |= {
             **dict.fromkeys(("contains", "starts_with", "ends_with"), st.one_of(operands, others)),
             "in_list": st.just(WordList("accounts")),
@@ -320,7 +257,6 @@ def names(*of: str) -> st.SearchStrategy[FieldRef]:
     return st.sampled_from([FieldRef(name) for name in of])
 
 
-X, Y = FieldRef("attributes.x"), FieldRef("attributes.y")
 texts = st.one_of(TEXTS, params(TEXTS), st.sampled_from([lookup("code"), lookup("holder"), lookup("card")]))
 plain_leaves = st.one_of(
     leaves_of(
@@ -407,7 +343,7 @@ instructions = st.builds(
 def test_compiled_rules_interpreted_rules_and_kleene_logic_agree(
     condition: Condition, arriving: list[tuple[Instruction, bool]]
 ) -> None:
-    bench = Bench((condition,))
+    bench = Bench((condition,), LISTS, TABLES)
     for instruction, executed in arriving:
         judged = bench.judged(instruction)
         truth = judged.truth(condition)
@@ -425,7 +361,7 @@ def test_compiled_rules_interpreted_rules_and_kleene_logic_agree(
 def test_rules_that_share_features_answer_as_each_does_alone(
     several: list[Condition], arriving: list[tuple[Instruction, bool]]
 ) -> None:
-    together = Bench(tuple(several))
+    together = Bench(tuple(several), LISTS, TABLES)
     for instruction, executed in arriving:
         judged = together.judged(instruction)
         expected = [judged.truth(condition) for condition in several]
@@ -435,7 +371,7 @@ def test_rules_that_share_features_answer_as_each_does_alone(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(condition=nested(plain_leaves, 3), instruction=instructions)
 def test_a_missing_condition_that_passes_does_not_fire(condition: Condition, instruction: Instruction) -> None:
-    bench = Bench((condition,), on_missing="pass")
+    bench = Bench((condition,), LISTS, TABLES, on_missing="pass")
     truth = bench.judged(instruction).truth(condition)
     assert bench.judge(instruction) == [truth is True]
 
