@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from treasury_watch.adapters.logs import ConsoleFormatter, JsonFormatter, mask_numbers
+from treasury_watch.adapters.logs import Calm, ConsoleFormatter, JsonFormatter, mask_numbers
 
 
 def record(message: str, *args: object, error: BaseException | None = None) -> logging.LogRecord:
@@ -59,3 +59,18 @@ def test_numbers_in_stack_traces_are_masked(formatter: logging.Formatter) -> Non
     text = formatter.format(record("failed", error=error))
     assert "6222021234567890123" not in text
     assert "ValueError: ***************0123" in text
+
+
+def test_a_library_repeats_itself_once_in_ten_seconds_and_we_as_often_as_we_like() -> None:
+    calm = Calm()
+
+    def passes(name: str, message: str, second: float) -> bool:
+        made = logging.LogRecord(name, logging.ERROR, __file__, 1, message, ("x",), None)
+        made.created = 1_741_147_200.0 + second
+        return calm.filter(made)
+
+    assert [passes("aiokafka", "cannot connect to %s", second) for second in (0, 0.1, 9.9, 10, 10.1)] == [
+        *(True, False, False, True, False)
+    ]
+    assert passes("aiokafka", "something else: %s", 0.2)
+    assert [passes("treasury_watch.x", "cannot connect to %s", second) for second in (0, 0.1)] == [True, True]

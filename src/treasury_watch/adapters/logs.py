@@ -11,6 +11,7 @@ from typing import Literal
 from treasury_watch.domain.payment import masked
 
 _HASH_OR_LONG_NUMBER = re.compile(r"sha256:[0-9a-f]{64}|\d{12,}")
+_CALM_SECONDS = 10.0
 # Faust names the life cycle of its services after the module of their class, so two of ours are noisy, too.
 _NOISY = (
     *("aiokafka", "faust", "mode", "aiohttp", "asyncio"),
@@ -51,10 +52,28 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
+class Calm(logging.Filter):
+    """Lets a library say the same once in ten seconds: cut off from its broker, it says so ten times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("treasury_watch"):
+            return True
+        message = (record.name, str(record.msg))
+        if record.created - self._last.get(message, 0.0) < _CALM_SECONDS:
+            return False
+        self._last[message] = record.created
+        return True
+
+
 def configure_logs(form: Literal["console", "json"]) -> None:
     """Sends all logs of the process to stderr in that form: ours from INFO on, those of libraries from WARNING."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else ConsoleFormatter())
+    handler.addFilter(Calm())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""Faust's own command line on the worker's app, for looking into it: `python -m treasury_watch.adapters.kafka agents`."""
+"""Faust's own command line on the worker's app: `python -m treasury_watch.adapters.kafka --help`."""
 
 from __future__ import annotations
 

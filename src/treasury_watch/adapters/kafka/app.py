@@ -41,6 +41,7 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
     servers = settings.bootstrap_servers.split(",")
     app = App(
         settings.group,
+        env={},  # Faust reads dozens of variables with plain names, such as WEB_PORT, and puts them first
         broker=[f"kafka://{server}" for server in servers],
         broker_credentials=faust_credentials(settings),
         # A worker that is gone is noticed after 6 s, the brokers' lowest default limit; a first member waits for none.

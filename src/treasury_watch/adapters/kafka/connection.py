@@ -14,6 +14,12 @@ class BrokerError(Exception):
     """The brokers cannot be reached or do not do what was asked: one line that says which and why."""
 
 
+def no_answer(settings: Settings) -> BrokerError:
+    """The error to raise when a client cannot connect; brokers that refuse a login only hang up."""
+    refused = " or lets this login in" if settings.sasl else ""
+    return BrokerError(f"no broker answers{refused} at {settings.bootstrap_servers}")
+
+
 def client_options(settings: Settings) -> dict[str, Any]:
     """Keyword arguments that every aiokafka client of ours takes."""
     options: dict[str, Any] = {

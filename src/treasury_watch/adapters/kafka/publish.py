@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from treasury_watch.adapters.jsonl import Lines
-from treasury_watch.adapters.kafka.connection import BrokerError, client_options
+from treasury_watch.adapters.kafka.connection import BrokerError, client_options, no_answer
 from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.kafka.publisher import Header, Output, Sent, acknowledged, send
@@ -74,7 +74,7 @@ async def check_payments(settings: Settings) -> None:
 
 @asynccontextmanager
 async def payments_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer whose messages are acknowledged by all in-sync replicas. Raises BrokerError if no broker answers."""
+    """A producer whose messages are acknowledged by all in-sync replicas. Raises BrokerError if it cannot start."""
     producer = AIOKafkaProducer(
         **client_options(settings),
         acks="all",
@@ -82,10 +82,16 @@ async def payments_producer(settings: Settings) -> AsyncIterator[AIOKafkaProduce
         max_batch_size=OUTPUT_BATCH_BYTES,
     )
     try:
-        await producer.start()
+        try:
+            await producer.start()
+        except KafkaConnectionError as error:
+            raise no_answer(settings) from error
+        except KafkaError as error:
+            raise BrokerError(
+                f"{settings.bootstrap_servers} lets no idempotent producer start: {error}; a broker that has none, as "
+                "the embedded one, needs TREASURY_WATCH_IDEMPOTENCE=false"
+            ) from error
         yield producer
-    except KafkaConnectionError as error:
-        raise BrokerError(f"no broker answers at {settings.bootstrap_servers}") from error
     finally:
         await producer.stop()
 

@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from treasury_watch.adapters.kafka.connection import BrokerError, client_options
+from treasury_watch.adapters.kafka.connection import client_options, no_answer
 from treasury_watch.adapters.settings import Settings
 
 
@@ -23,7 +23,7 @@ async def reader(settings: Settings, partitions: Sequence[TopicPartition]) -> As
         await consumer.start()
         yield consumer
     except KafkaConnectionError as error:
-        raise BrokerError(f"no broker answers at {settings.bootstrap_servers}") from error
+        raise no_answer(settings) from error
     finally:
         # aiokafka's stop lets the cancellation of its own pending fetch through, and then leaves the connection open.
         stopping = asyncio.create_task(consumer.stop())

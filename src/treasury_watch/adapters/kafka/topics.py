@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
-from treasury_watch.adapters.kafka.connection import BrokerError, client_options
+from treasury_watch.adapters.kafka.connection import BrokerError, client_options, no_answer
 from treasury_watch.adapters.settings import Settings
 
 MAX_MESSAGE_BYTES = 1_048_588  # of payments: the brokers' default
@@ -102,7 +102,7 @@ async def _admin(settings: Settings) -> AsyncIterator[Any]:
         await admin.start()
         yield admin
     except KafkaConnectionError as error:
-        raise BrokerError(f"no broker answers at {settings.bootstrap_servers}") from error
+        raise no_answer(settings) from error
     except KafkaError as error:
         raise BrokerError(f"{settings.bootstrap_servers}: {error}") from error
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 import faust
 
 from treasury_watch.adapters.kafka.app import App, create_app
+from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.topics import check_topics
 from treasury_watch.adapters.logs import configure_logs
 from treasury_watch.adapters.rulefiles import default_rules, load
@@ -30,16 +31,23 @@ def run_worker(settings: Settings) -> int:
     """
     configure_logs(settings.log_format)
     ruleset = _rules(settings)
-    findings = asyncio.run(check_topics(settings))
+    asyncio.run(_check_brokers(settings))
+    settings = settings.model_copy(update={"web_port": _free_port(settings)})
+    app = create_app(settings, ruleset)
+    log.info("rules %s, group %s, http://%s:%d", ruleset.hash, settings.group, settings.web_host, settings.web_port)
+    return _run(app)
+
+
+async def _check_brokers(settings: Settings) -> None:
+    """Finds what would keep the worker from working before Faust does, which would say so with a stack trace."""
+    findings = await check_topics(settings)
     if findings:
         raise WorkerError(
             "\n".join(str(finding) for finding in findings)
             + "\ntry: treasury-watch topics create, and TREASURY_WATCH_PARTITIONS as the topics have it"
         )
-    settings = settings.model_copy(update={"web_port": _free_port(settings)})
-    app = create_app(settings, ruleset)
-    log.info("rules %s, group %s, http://%s:%d", ruleset.hash, settings.group, settings.web_host, settings.web_port)
-    return _run(app)
+    async with payments_producer(settings):
+        pass
 
 
 def _rules(settings: Settings) -> RuleSet:
