@@ -120,10 +120,9 @@ def _shown(name: str, rule: Rule, judged: Judged) -> _Shown | None:
 def _field(name: str, judged: Judged) -> tuple[Any, Kind]:
     """A field as it was sent, not in the form in which it is compared."""
     known = field_of(name)
-    if known is None:
-        return None, Kind.TEXT
+    assert known is not None, name
     if known.kind in (Kind.MONEY, Kind.ATTRIBUTE) or name in ("fiscal_year", "currency"):
-        return judged.field(name)
+        return judged.field(name)[0], known.kind
     value = getattr(judged.instruction, name)
     if known.kind is Kind.TIME:
         value = value.astimezone(judged.program.days.zone).isoformat(sep=" ", timespec="seconds")
@@ -163,7 +162,10 @@ def _missing(judged: Judged, condition: Condition) -> Iterator[str]:
             operands = condition.operand if isinstance(condition.operand, tuple) else (condition.operand,)
             yield from _absent(judged, condition.subject, condition.operand)
             for operand in operands:
-                yield from _absent(judged, operand[1] if isinstance(operand, tuple) else operand, condition.subject)
+                if isinstance(operand, tuple):  # a bound of a length
+                    yield from _absent(judged, operand[1], Kind.INTEGER)
+                else:
+                    yield from _absent(judged, operand, condition.subject)
 
 
 def _absent(judged: Judged, operand: Operand | Feature, context: Any) -> Iterator[str]:

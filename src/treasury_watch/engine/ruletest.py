@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from treasury_watch.domain.payment import AMOUNT, Instruction
-from treasury_watch.domain.verdict import Decision, Hit
+from treasury_watch.domain.verdict import Decision, Duplicate, Hit, Refusal
 from treasury_watch.engine.assess import Engine
 from treasury_watch.engine.program import Program
 from treasury_watch.rules.schema import Expectation, RuleFile, RuleSet, RuleTest, Step
@@ -63,8 +63,10 @@ def _run_step(engine: Engine, start: datetime, base: Mapping[str, Any], step: St
         return f"not a valid instruction: {error}"
     (outcome,) = engine.assess([instruction])
     engine.absorb()
-    if not isinstance(outcome, Decision):
-        return f"no verdict, but {outcome}"
+    if isinstance(outcome, Refusal):
+        return f"no verdict, refused as {outcome.reason}: {outcome.detail}"
+    if isinstance(outcome, Duplicate):
+        return f"no verdict, {outcome.instruction_id} is the same instruction as in an earlier step"
     return _difference(outcome, step.expect)
 
 
