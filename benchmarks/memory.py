@@ -141,7 +141,7 @@ def _ids(engine: Engine) -> tuple[int, int]:
     count = held = 0
     for scope in engine.state.scopes.values():
         count += len(scope.ids)
-        held += sys.getsizeof(scope.ids)
+        held += sum(map(sys.getsizeof, (scope.ids.newest, *scope.ids.older)))
         held += sum(_rounded(sys.getsizeof(key)) + _rounded(sys.getsizeof(seen)) for key, seen in scope.ids.items())
     return count, held
 

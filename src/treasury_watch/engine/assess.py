@@ -18,6 +18,7 @@ from treasury_watch.domain.calendar import LocalDay
 from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, fen_of, microseconds, moment_of
 from treasury_watch.domain.verdict import SEVERITY, VERDICTS, Decision, Duplicate, Hit, Outcome, Refusal, Verdict
 from treasury_watch.engine.conditions import Judged
+from treasury_watch.engine.ids import fingerprint_in, seen_of, us_in
 from treasury_watch.engine.program import Program
 from treasury_watch.engine.reasons import hit
 from treasury_watch.engine.state import Scope, State
@@ -70,13 +71,14 @@ class Engine:
                 continue
             instruction_id = instruction.instruction_id
             fingerprint = sha256(_canonical(instruction)).digest()[:16]
-            seen = scope.ids.get(instruction_id)
+            seen = scope.ids.find(instruction_id)
             if seen is not None:
-                if int.from_bytes(seen[16:], "big", signed=True) >= watermark - max_lateness_us:
-                    outcomes.append(Duplicate(instruction_id) if seen[:16] == fingerprint else _CONFLICT)
+                if us_in(seen) >= watermark - max_lateness_us:
+                    same = fingerprint_in(seen) == fingerprint
+                    outcomes.append(Duplicate(instruction_id) if same else _CONFLICT)
                     continue
-                del scope.ids[instruction_id]  # so that the ids stay in order of arrival
-            scope.ids[instruction_id] = fingerprint + us.to_bytes(8, "big", signed=True)
+                scope.ids.drop(instruction_id)
+            scope.ids.newest[instruction_id] = seen_of(fingerprint, us)
             new_ids += (scope, instruction_id, seen)
             if us > watermark:
                 scope.watermark = us

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from treasury_watch.engine.ids import Ids, us_in
 from treasury_watch.engine.symbols import Symbols
 from treasury_watch.engine.values import simplest
 from treasury_watch.engine.windows import Keyed, count, held, oldest, packed_since, remove_entry, trim
@@ -26,7 +27,6 @@ from treasury_watch.rules.plan import Series
 
 VERSION = 1
 ANCIENT = -(2**63)  # before every event time
-_FINGERPRINT = 16  # bytes
 
 
 class Scope:
@@ -36,7 +36,7 @@ class Scope:
 
     def __init__(self, series: int) -> None:
         self.watermark = ANCIENT
-        self.ids: dict[str, bytes] = {}  # id → fingerprint of the content, then event time (8 bytes, big-endian)
+        self.ids = Ids()
         self.series: list[Keyed] = [{} for _ in range(series)]
         self.symbols = Symbols()
 
@@ -56,13 +56,15 @@ class State:
         self._reaches = [each.reach_us + max_lateness_us for each in series]
         self._layout = [max_lateness_us, *([each.name, each.reach_us] for each in series)]
         self.scopes: dict[str, Scope] = {}
-        # Flat lists, since a tuple for each addition would keep the garbage collector busy. Additions to series,
-        # oldest first: scope,
-        # series number, key, time. Ids noted: scope, id, what it replaced.
+        # Flat lists, since a tuple for each addition would keep the garbage collector busy. Additions to series, oldest
+        # first: scope, series number, key, time. Ids noted: scope, id, what it replaced.
         self.log: list[Any] = []
         self.new_ids: list[Any] = []
         self.touched: dict[str, tuple[Scope, int]] = {}  # scopes judged in, with the watermark they had before
-        self._sweep = self._round()
+        # The round of forgetting: what is still to be gone through, the series that is, and its keys that are left.
+        self._places: Iterator[tuple[Scope, int]] = iter(())
+        self._place: tuple[Scope, int] = (Scope(0), 0)
+        self._keys: list[str | bytes] = []
 
     def scope(self, key: str) -> Scope:
         """The scope of a partition-key value, noted as touched."""
@@ -78,7 +80,7 @@ class State:
     def absorb(self) -> None:
         """Keeps what the log says, and forgets some of what has expired: work in proportion to what was added."""
         for scope, _ in self.touched.values():
-            self._forget_ids(scope)
+            scope.ids.forget(scope.watermark, self._max_lateness_us)
         self._forget_entries(len(self.log) // 4)
         self.log.clear()
         self.new_ids.clear()
@@ -91,9 +93,9 @@ class State:
             if self._series[index].symbolic:
                 scope.symbols.release(value)
         for scope, instruction_id, replaced in _rows(self.new_ids, 3):
-            del scope.ids[instruction_id]
+            del scope.ids.newest[instruction_id]
             if replaced is not None:
-                scope.ids[instruction_id] = replaced
+                scope.ids.newest[instruction_id] = replaced
         for key, (scope, watermark) in self.touched.items():
             scope.watermark = watermark
             if watermark == ANCIENT:
@@ -104,43 +106,38 @@ class State:
 
     # --- forgetting ---
 
-    def _forget_ids(self, scope: Scope) -> None:
-        before = scope.watermark - self._max_lateness_us
-        expired = []
-        for instruction_id, seen in scope.ids.items():  # in order of arrival: nearly that of event time
-            if int.from_bytes(seen[_FINGERPRINT:], "big", signed=True) >= before:
-                break
-            expired.append(instruction_id)
-        for instruction_id in expired:
-            del scope.ids[instruction_id]
-
     def _forget_entries(self, keys: int) -> None:
         """Looks at that many keys for expired entries, going round all of them: as many as were added, so that memory
         is bounded by what was added in one round, also under keys that are never used again."""
-        for _ in range(keys):
-            place = next(self._sweep, None)
-            if place is None:
-                self._sweep = self._round()
-                place = next(self._sweep, None)
+        while keys > 0:
+            if not self._keys:
+                place = next(self._places, None)
                 if place is None:
-                    return
-            scope, index, key = place
-            entries = scope.series[index].get(key)
-            if entries is None:
-                continue
-            series, before = self._series[index], scope.watermark - self._reaches[index]
-            if oldest(entries, series.keeps) < before:
-                gone = trim(scope.series[index], key, before, series.keeps)
-                if series.symbolic:
-                    for symbol in gone:
-                        scope.symbols.release(symbol)
+                    self._places = self._round()
+                    place = next(self._places, None)
+                    if place is None:
+                        return
+                self._place = place
+                self._keys = list(place[0].series[place[1]])
+            scope, index = self._place
+            keyed, series, before = scope.series[index], self._series[index], scope.watermark - self._reaches[index]
+            looked_at = self._keys[-keys:]
+            del self._keys[-keys:]
+            keys -= len(looked_at)
+            for key in looked_at:
+                entries = keyed.get(key)
+                if entries is not None and oldest(entries, series.keeps) < before:
+                    gone = trim(keyed, key, before, series.keeps)
+                    if series.symbolic:
+                        for symbol in gone:
+                            scope.symbols.release(symbol)
 
-    def _round(self) -> Iterator[tuple[Scope, int, str | bytes]]:
-        """Every key that is held, once: a new list for each series, and for each round, costs a step for each key."""
+    def _round(self) -> Iterator[tuple[Scope, int]]:
+        """Every series of every scope that holds any key, once."""
         for scope in list(self.scopes.values()):
-            for index, series in enumerate(scope.series):
-                for key in list(series):
-                    yield scope, index, key
+            for index, keyed in enumerate(scope.series):
+                if keyed:
+                    yield scope, index
 
     # --- counting and encoding ---
 
@@ -168,11 +165,7 @@ class State:
 
     def _dump_scope(self, scope: Scope) -> list[Any]:
         alive = scope.watermark - self._max_lateness_us
-        ids = sorted(
-            (instruction_id, seen)
-            for instruction_id, seen in scope.ids.items()
-            if int.from_bytes(seen[_FINGERPRINT:], "big", signed=True) >= alive
-        )
+        ids = sorted((instruction_id, seen) for instruction_id, seen in scope.ids.items() if us_in(seen) >= alive)
         return [scope.watermark, ids, [self._dump_series(scope, index) for index in range(len(self._series))]]
 
     def _dump_series(self, scope: Scope, index: int) -> list[Any]:
@@ -205,7 +198,7 @@ class State:
     def _load_scope(self, watermark: int, ids: list[tuple[str, bytes]], series: list[list[Any]]) -> Scope:
         scope = Scope(len(self._series))
         scope.watermark = watermark
-        scope.ids = dict(sorted(ids, key=lambda row: row[1][_FINGERPRINT:]))
+        scope.ids.newest = dict(ids)
         for index, rows in enumerate(series):
             keeps, symbolic = self._series[index].keeps, self._series[index].symbolic
             for key, times, *values in rows:
