@@ -14,12 +14,15 @@ from tests.rulesets import DAY, HOUR, aggregate, always, leaf, ref, yuan
 from treasury_watch.rules.compiler import column_kind
 from treasury_watch.rules.operators import OPERATORS
 from treasury_watch.rules.schema import (
+    All,
+    Any_,
     Arithmetic,
     Condition,
     Dated,
     FeatureRef,
     FieldRef,
     Lookup,
+    Not,
     Param,
     Table,
     WordList,
@@ -331,3 +334,13 @@ def test_sums_and_extremes_of_the_same_over_any_span_are_cut_from_one_series() -
     both = leaf(of("sub", ref(shorter), ref(longer)), "gt", 0)
     (series,) = Bench((both, leaf(ref(longer), "gt", 0))).program.series.values()
     assert series.reach_us == DAY
+
+
+def test_a_condition_that_several_rules_share_is_the_same_in_each() -> None:
+    limit = Param("limit", {None: (Dated(None, 2),), "county": (Dated(None, 3),)}, "unit_level")
+    paid = ref(aggregate("count", "instruction_id", "budget_unit", window_us=HOUR))
+    shared = [leaf("fiscal_year", "gt", limit), leaf("fiscal_year", "gt", paid), leaf("settlement", "eq", "transfer")]
+    bench = Bench((*shared, All((shared[0], shared[2])), Not(shared[1]), Any_((Not(shared[2]), shared[1]))))
+    assert bench.judge(make_instruction()) == [True, True, True, True, False, True]
+    assert bench.judge(make_instruction(fiscal_year=3, unit_level="county")) == [False, True, True, False, False, True]
+    assert bench.judge(make_instruction(fiscal_year=2, settlement="cash")) == [False, False, False, False, True, True]

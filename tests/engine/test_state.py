@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from tests.builders import make_instruction
 from tests.rulesets import DAY, HOUR, aggregate, leaf, make_rule, make_ruleset, yuan
 from treasury_watch.domain.payment import Instruction
-from treasury_watch.domain.verdict import Text
+from treasury_watch.domain.verdict import Decision, Text
 from treasury_watch.engine import Engine, Program, StateError
 from treasury_watch.engine import state as encoding
 from treasury_watch.engine.blocks import BLOCK
@@ -158,6 +160,34 @@ def test_a_state_goes_on_under_other_rules_with_the_same_windows() -> None:
     other = program_of(aggregate("max", "amount", "budget_unit", window_us=DAY))
     (outcome,) = Engine.load(other, engine.dump()).assess([pay(2, amount="0.50")])
     assert outcome.hits[0].evidence == {"f0": "1.00"}  # type: ignore[union-attr]
+
+
+def test_a_machine_of_the_other_byte_order_writes_the_same_kind_of_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = program_of(SUM, aggregate("count", "instruction_id", window_us=DAY))
+    engine = Engine(program)
+    assess(engine, pay(1, amount="1.00"), pay(2, 1, amount="2.00"))
+    here = engine.dump()
+    monkeypatch.setattr(encoding, "sys", SimpleNamespace(byteorder="little" if sys.byteorder == "big" else "big"))
+    there = engine.dump()
+    assert there != here  # each value is turned round before it is written, and again when it is read
+    loaded = Engine.load(program, there)
+    assert loaded.dump() == there
+    (outcome,) = loaded.assess([pay(3, 2, amount="4.00")])
+    assert outcome.hits[0].evidence == {"f0": "7.00", "f1": "3"}  # type: ignore[union-attr]
+
+
+def test_discarding_brings_back_an_id_that_was_used_again() -> None:
+    """An id that has expired and is not forgotten yet, since one with a later time came before it."""
+    program = program_of(max_lateness=timedelta(hours=6))
+    engine = Engine(program)
+    assess(engine, pay(0, 10), pay(1, 4))
+    assess(engine, pay(2, 11))
+    before, ids = engine.dump(), engine.state.entries()["ids"]
+    (again,) = engine.assess([pay(1, 11, amount="2.00")])
+    assert isinstance(again, Decision)
+    engine.discard()
+    assert engine.dump() == before
+    assert engine.state.entries()["ids"] == ids == 3
 
 
 # --- any batches, any forgetting ---
