@@ -1,7 +1,7 @@
 """Ids (指令号): which instructions of one partition-key value were accepted, for as long as they could come again.
 
-Kept in generations, so that forgetting is dropping a whole one: picking the oldest out of one large dictionary, again and
-again, would walk over the places of those picked before.
+Kept in generations, so that forgetting is dropping a whole one: picking the oldest out of one large dictionary, again
+and again, would walk over the places of those picked before.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Ids:
                 return
 
     def forget(self, watermark: int, keep_us: int) -> None:
-        """Forgets generations of which no id is younger than `keep_us` before the watermark; begins one when it is time.
+        """Forgets generations of which no id is younger than `keep_us` before the watermark; begins one when it is
+        time.
 
         Where one generation began, the one before it ended: its ids have no event time beyond that.
         """
