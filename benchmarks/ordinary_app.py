@@ -29,13 +29,13 @@ from faust.types import StreamT
 
 from treasury_watch.adapters.rulefiles import default_rules
 
-BROKER, PREFIX, FOLDER = "ORDINARY_BROKER", "ORDINARY_PREFIX", "ORDINARY_FOLDER"  # environment
+NAME = "ordinary"  # of the app and, with a dot, the prefix of its topics
+BROKER, FOLDER = "ORDINARY_BROKER", "ORDINARY_FOLDER"  # environment
 PARTITIONS = 4
 DAY = 86_400.0
-prefix = os.environ.get(PREFIX, "ordinary.")
 
 app = faust.App(
-    "ordinary",
+    NAME,
     broker=f"kafka://{os.environ.get(BROKER, '127.0.0.1:9092')}",
     datadir=os.environ.get(FOLDER, "ordinary-data"),
     store="memory://",
@@ -46,18 +46,16 @@ app = faust.App(
     broker_rebalance_timeout=8.0,
     web_enabled=False,
 )
-payments = app.topic(f"{prefix}payments", value_serializer="json", key_serializer="raw")
-decisions = app.topic(f"{prefix}decisions", value_serializer="json", key_serializer="raw")
-intercepts = app.topic(f"{prefix}intercepts", value_serializer="json", key_serializer="raw")
-warnings = app.topic(f"{prefix}warnings", value_serializer="json", key_serializer="raw")
+payments = app.topic(f"{NAME}.payments", value_serializer="json", key_serializer="raw")
+decisions = app.topic(f"{NAME}.decisions", value_serializer="json", key_serializer="raw")
+intercepts = app.topic(f"{NAME}.intercepts", value_serializer="json", key_serializer="raw")
+warnings = app.topic(f"{NAME}.warnings", value_serializer="json", key_serializer="raw")
 
 cash = app.Table("cash", default=int)  # fen by unit and local day, month or fiscal year
 same = app.Table("same", default=list)  # event times of 30 days by unit, account, amount and purpose
 invoices = app.Table("invoices", default=list)  # event times of 30 days by account, invoice and amount
 repaid: Any = app.Table("repaid", default=int).tumbling(DAY)  # fen by unit and card
-paid: Any = app.Table("paid", default=lambda: [0, 0, 0]).tumbling(
-    DAY
-)  # fen, the largest, how many, by unit and account
+paid: Any = app.Table("paid", default=lambda: [0, 0, 0]).tumbling(DAY)  # fen, largest, how many, by unit and account
 
 NOTICE = {"county": 20_000_000, "town": 10_000_000}
 LIMIT = {"county": 50_000_000, "town": 20_000_000}

@@ -10,6 +10,7 @@ from time import monotonic
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks import ordinary_app
 from benchmarks.figures import Aim, Figure, Section
@@ -68,14 +69,14 @@ async def _measure(sizes: Sizes, broker: Broker, messages: list[Message]) -> Sec
     ours = await _run(broker, settings, broker.worker(settings), len(messages))
 
     few = messages[: sizes.ordinary]
-    settings_ordinary = await broker.topics("ordinary")
+    settings_ordinary = await broker.topics(ordinary_app.NAME)
+    await _create_changelogs(settings_ordinary)
     await publish(settings_ordinary, few)
     variables = {
         ordinary_app.BROKER: broker.address,
-        ordinary_app.PREFIX: settings_ordinary.topic_prefix,
         ordinary_app.FOLDER: str(settings_ordinary.data_dir),
     }
-    app = broker.process("ordinary", ["-m", "benchmarks.ordinary_app"], variables)
+    app = broker.process(ordinary_app.NAME, ["-m", "benchmarks.ordinary_app"], variables)
     ordinary = await _run(broker, settings_ordinary, app, len(few))
 
     theirs = await _verdicts(settings_ordinary, len(few))
@@ -106,6 +107,18 @@ async def publish(settings: Settings, messages: Sequence[Message]) -> None:
     async with payments_producer(settings) as producer:
         for start in range(0, len(messages), 1000):
             await send_payments(settings, producer, list(messages[start : start + 1000]))
+
+
+async def _create_changelogs(settings: Settings) -> None:
+    """The ordinary app's: created by Faust at its start, they are at times not all there when they are first needed."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        names = [table.changelog_topic_name for table in ordinary_app.app.tables.values()]
+        wanted = [NewTopic(name, PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"}) for name in names]
+        await admin.create_topics(wanted)
+    finally:
+        await admin.close()
 
 
 async def _run(broker: Broker, settings: Settings, starting: AbstractContextManager[Process], expected: int) -> Run:
