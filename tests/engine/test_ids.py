@@ -1,42 +1,53 @@
-"""Ids are known for as long as their instruction could be accepted again, and memory does not grow beyond that."""
+"""Ids: known as long as their instruction can come again, and not much longer."""
 
 from __future__ import annotations
 
+import pytest
+
 from treasury_watch.engine.ids import GENERATIONS, Ids, fingerprint_in, seen_of, us_in
 
-KEEP = 1_000
+CONTENT = bytes(range(16))
 
 
-def test_what_is_kept_with_an_id_reads_back() -> None:
-    seen = seen_of(b"0123456789abcdef", -5)
-    assert (fingerprint_in(seen), us_in(seen)) == (b"0123456789abcdef", -5)
+@pytest.mark.parametrize("us", [0, -1, 253_402_300_799_999_999, -62_135_596_800_000_000])
+def test_what_is_kept_of_an_id_is_the_fingerprint_of_its_content_and_its_time(us: int) -> None:
+    seen = seen_of(CONTENT, us)
+    assert (fingerprint_in(seen), us_in(seen), len(seen)) == (CONTENT, us, 24)
 
 
-def test_an_id_is_known_until_its_instruction_would_be_too_late() -> None:
+def remembered(ids: Ids, keep_us: int, until: int) -> None:
+    """One id for each microsecond, named by it, forgotten as time goes on."""
+    for us in range(until + 1):
+        ids.newest[str(us)] = seen_of(CONTENT, us)
+        ids.forget(us, keep_us)
+
+
+@pytest.mark.parametrize("keep_us", [0, 1, 3, 4, 100])
+def test_an_id_is_known_while_it_is_not_older_than_what_is_kept(keep_us: int) -> None:
     ids = Ids()
-    for watermark in range(0, 10 * KEEP, 7):
-        ids.newest[f"I{watermark}"] = seen_of(bytes(16), watermark)
-        ids.forget(watermark, KEEP)
-        for still in range(max(0, (watermark - KEEP + 6) // 7 * 7), watermark + 1, 7):
-            assert ids.find(f"I{still}") is not None, (still, watermark)
+    for us in range(3 * keep_us + 10):
+        ids.newest[str(us)] = seen_of(CONTENT, us)
+        ids.forget(us, keep_us)
+        assert all(ids.find(str(each)) is not None for each in range(max(0, us - keep_us), us + 1))
+        assert len(ids) <= keep_us + keep_us // GENERATIONS + 3
 
 
-def test_ids_are_forgotten_a_generation_at_a_time() -> None:
+def test_an_id_is_found_and_dropped_in_whatever_generation_it_is() -> None:
     ids = Ids()
-    for watermark in range(20 * KEEP):
-        ids.newest[f"I{watermark}"] = seen_of(bytes(16), watermark)
-        ids.forget(watermark, KEEP)
-        assert len(ids) <= KEEP + 2 * KEEP // GENERATIONS + 2
-    assert ids.find("I0") is None
+    remembered(ids, 100, 100)
+    assert len(ids.older) >= 2
+    for us in (0, 50, 100):
+        assert ids.find(str(us)) == seen_of(CONTENT, us)
+        ids.drop(str(us))
+        assert ids.find(str(us)) is None
+    assert len(ids) == len(dict(ids.items())) == 98
+    ids.drop("never known")
+    assert len(ids) == 98
 
 
-def test_an_id_is_dropped_from_whichever_generation_holds_it() -> None:
+def test_a_leap_of_time_forgets_everything_before_it_but_the_newest_generation() -> None:
     ids = Ids()
-    ids.newest["old"] = seen_of(bytes(16), 0)
-    ids.forget(0, KEEP)
-    ids.forget(KEEP // 2, KEEP)
-    ids.newest["new"] = seen_of(bytes(16), KEEP // 2)
-    assert sorted(name for name, _ in ids.items()) == ["new", "old"]
-    ids.drop("old")
-    ids.drop("new")
-    assert (len(ids), ids.find("old"), ids.find("new")) == (0, None, None)
+    remembered(ids, 100, 100)
+    ids.forget(10_000, 100)
+    ids.forget(20_000, 100)
+    assert ids.find("0") is ids.find("100") is None

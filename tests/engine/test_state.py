@@ -268,6 +268,17 @@ def test_what_has_expired_is_forgotten_under_keys_that_never_come_again() -> Non
     assert len(symbols._values) <= 3 * 20 * 4  # places are used again
 
 
+def test_memory_does_not_grow_where_every_payment_has_a_key_of_its_own() -> None:
+    """Each payment pays for looking at one key: that must be one that has expired, if there are any."""
+    program = program_of(aggregate("sum", "amount", "voucher_no", window_us=100 * HOUR), max_lateness=timedelta(0))
+    engine = Engine(program)
+    most = 0
+    for batch in range(500):
+        assess(engine, *(pay(number, number, voucher_no=str(number)) for number in range(batch * 10, batch * 10 + 10)))
+        most = max(most, engine.state.entries()["keys"])
+    assert most <= 300
+
+
 def test_a_large_key_that_never_comes_again_is_forgotten() -> None:
     program = program_of(aggregate("sum", "amount", "budget_unit", window_us=HOUR))
     engine = Engine(program)

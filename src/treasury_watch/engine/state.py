@@ -67,10 +67,7 @@ class State:
         self._keys: list[str | bytes] = []
 
     def scope(self, key: str) -> Scope:
-        """The scope of a partition-key value, noted as touched."""
-        touched = self.touched.get(key)
-        if touched is not None:
-            return touched[0]
+        """The scope of a partition-key value that is not among the touched ones, now noted as one of them."""
         scope = self.scopes.get(key)
         if scope is None:
             scope = self.scopes[key] = Scope(len(self._series))
@@ -118,7 +115,7 @@ class State:
                     if place is None:
                         return
                 self._place = place
-                self._keys = list(place[0].series[place[1]])
+                self._keys = list(place[0].series[place[1]])[::-1]  # the oldest last: looked at first, it has expired
             scope, index = self._place
             keyed, series, before = scope.series[index], self._series[index], scope.watermark - self._reaches[index]
             looked_at = self._keys[-keys:]
