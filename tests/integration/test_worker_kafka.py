@@ -9,14 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.builders import make_instruction
 from tests.integration.installation import Installation, headers_of, payments, until, value_of
 from treasury_watch.adapters.kafka.dead_letters import Selection, dead_letters, redrive
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
-from treasury_watch.adapters.wire import MAX_BYTES, encode_instruction
+from treasury_watch.adapters.wire import encode_instruction
 from treasury_watch.domain.verdict import REASONS
 
 pytestmark = pytest.mark.kafka
@@ -111,7 +112,7 @@ async def test_each_reason_gives_a_dead_letter_with_bytes_and_key_intact_and_blo
         "too_late": [(KEY, value(event_time=now - timedelta(days=31, seconds=1)))],
         "conflicting_duplicate": [(KEY, value(instruction_id="ACCEPTED", amount="1.00"))],
         "wrong_key": [(b"420200", value()), (None, value())],
-        "too_large": [(KEY, value(purpose="用" * MAX_BYTES))],
+        "too_large": [(KEY, value(purpose="用" * 349_000))],
     }
     assert set(refused) == set(REASONS)
     sent = {}
@@ -223,3 +224,38 @@ async def test_a_worker_says_in_one_line_that_its_web_port_is_taken(installation
     assert await asyncio.to_thread(second.process.wait, 20) == 2
     assert f"TREASURY_WATCH_WEB_PORT: cannot listen on 127.0.0.1:{port}" in second.text()
     assert "Traceback" not in second.text()
+
+
+async def test_a_payment_of_an_aborted_transaction_is_none_and_the_others_get_their_decisions(
+    installation: Installation,
+) -> None:
+    await installation.worker().ready()
+    topic = installation.settings.topic("payments")
+    async with AIOKafkaProducer(
+        bootstrap_servers=installation.settings.bootstrap_servers, transactional_id=topic
+    ) as producer:
+        for number, abort in enumerate([False, True, False]):
+            await producer.begin_transaction()
+            value = encode_instruction(make_instruction(instruction_id=f"T{number}", jurisdiction="420100"))
+            await producer.send_and_wait(topic, value, key=KEY, partition=PARTITION)
+            await (producer.abort_transaction() if abort else producer.commit_transaction())
+    decisions = await installation.read("decisions", until=2)
+    assert [each.key for each in decisions] == [b"T0", b"T2"]
+
+    assert installation.workers[0].stop() == 0
+    again = await installation.worker().ready()
+    await installation.pay([make_instruction(instruction_id="BEHIND", jurisdiction="420100")])
+    assert [each.key for each in await installation.read("decisions", until=3)] == [b"T0", b"T2", b"BEHIND"]
+    assert again.metrics()["treasury_watch_rebuilt_instructions_total"] == 2
+
+
+async def test_a_worker_does_not_start_when_there_are_more_partitions_than_it_knows_of(
+    installation: Installation,
+) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=installation.settings.bootstrap_servers)
+    await admin.start()
+    await admin.create_partitions({installation.settings.topic("payments"): NewPartitions(6)})
+    await admin.close()
+    worker = installation.worker()
+    assert await asyncio.to_thread(worker.process.wait, 20) == 2
+    assert "payments: found 6 partitions, expected 4 partitions" in worker.text()

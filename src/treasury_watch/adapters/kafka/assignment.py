@@ -9,6 +9,7 @@ from time import monotonic
 from faust.types import TP
 
 from treasury_watch.adapters.kafka.admission import Admission
+from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.driver import Batch, Consumer
 from treasury_watch.adapters.kafka.partition import Partition
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
@@ -48,11 +49,16 @@ class Assignment:
         """Makes the assigned partitions fit for judging; False when another rebalance or a failure came first.
 
         A partition that this worker had, and that nobody else has advanced since, keeps its windows; any other is read
-        again from its beginning up to the committed offset.
+        again from its beginning up to the committed offset. Raises BrokerError when there are more partitions than the
+        settings say, since keys then belong elsewhere.
         """
         this_round = self._rounds
         started, messages = monotonic(), 0
         tps = sorted(assigned)
+        if tps and tps[-1].partition >= self._settings.partitions:
+            raise BrokerError(
+                f"{tps[-1].topic} has a partition {tps[-1].partition}, expected {self._settings.partitions} partitions"
+            )
         committed = await consumer.committed(tps)
         earliest = dict(await consumer.earliest_offsets(*tps)) if tps else {}
         for tp in tps:

@@ -17,7 +17,12 @@ from treasury_watch.adapters.settings import Settings
 @asynccontextmanager
 async def reader(settings: Settings, partitions: Sequence[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
     """A started consumer of exactly these partitions, at their beginnings. Raises BrokerError if no broker answers."""
-    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
     consumer.assign(partitions)
     try:
         await consumer.start()
@@ -40,7 +45,7 @@ async def until_now(consumer: AIOKafkaConsumer, tp: TopicPartition) -> AsyncIter
     end: int | None = None
     while end is None or await consumer.position(tp) < end:
         fetched = await consumer.getmany(tp, timeout_ms=200)
-        end = consumer.highwater(tp) if end is None else end
+        end = consumer.last_stable_offset(tp) if end is None else end
         for record in fetched.get(tp, ()):
             if end is None or record.offset < end:
                 yield record

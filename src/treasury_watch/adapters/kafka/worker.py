@@ -32,6 +32,7 @@ def run_worker(settings: Settings) -> int:
     configure_logs(settings.log_format)
     ruleset = _rules(settings)
     asyncio.run(_check_brokers(settings))
+    _make_data_dir(settings)
     settings = settings.model_copy(update={"web_port": _free_port(settings)})
     app = create_app(settings, ruleset)
     log.info("rules %s, group %s, http://%s:%d", ruleset.hash, settings.group, settings.web_host, settings.web_port)
@@ -76,6 +77,13 @@ class Worker(faust.Worker):
 
     def _setproctitle(self, info: str, **kwargs: Any) -> None:
         pass
+
+
+def _make_data_dir(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkerError(f"TREASURY_WATCH_DATA_DIR: {settings.data_dir}: {error.strerror}") from error
 
 
 def _free_port(settings: Settings) -> int:
