@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,3 +95,10 @@ def test_the_lag_of_a_partition_is_asked_for_when_scraped_and_goes_with_it() -> 
     assert samples(metrics)['treasury_watch_lag{partition="2"}'] == 5
     metrics.forget_lag(2)
     assert 'treasury_watch_lag{partition="2"}' not in samples(metrics)
+
+
+def test_the_operations_guide_names_every_metric() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    families = [each.name for each in Metrics(RULESET).registry.collect() if each.name.startswith("treasury_watch_")]
+    assert len(families) > 10
+    assert [name for name in families if f"`{name}" not in guide] == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from treasury_watch.adapters.settings import SettingsError, load_settings
+from treasury_watch.adapters.settings import PREFIX, Settings, SettingsError, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +87,8 @@ def test_a_password_is_never_shown() -> None:
     assert "hunter2" not in f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
     assert settings.sasl_password is not None
     assert settings.sasl_password.get_secret_value() == "hunter2"
+
+
+def test_the_operations_guide_names_every_setting() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert [name for name in Settings.model_fields if f"`{PREFIX}{name.upper()}`" not in guide] == []

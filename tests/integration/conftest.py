@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,15 +22,21 @@ async def installation(kafka: str, tmp_path: Path, request: pytest.FixtureReques
     made.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def embedded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
-    """An installation on the embedded broker, with one worker, for all tests of a module."""
+@pytest.fixture(scope="module")
+def broker() -> Iterator[str]:
+    """The address of an embedded broker for all tests of a module."""
     try:
         with embedded_broker() as address:
-            made = Installation.on(address, tmp_path_factory.mktemp("embedded"), "quick", idempotence=False)
-            await made.topics()
-            await made.worker().ready()
-            yield made
-            made.close()
+            yield address
     except EmbeddedBrokerError as error:
         pytest.skip(str(error))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def embedded(broker: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    """An installation on the embedded broker, with one worker, for all tests of a module."""
+    made = Installation.on(broker, tmp_path_factory.mktemp("embedded"), "quick", idempotence=False)
+    await made.topics()
+    await made.worker().ready()
+    yield made
+    made.close()
