@@ -81,5 +81,11 @@ def configure_logs(form: Literal["console", "json"]) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def mute_libraries() -> None:
+    """Lets the last word be ours: for when the process stops and all that is left to come is libraries falling over."""
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
 def _time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

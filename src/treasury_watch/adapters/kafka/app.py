@@ -15,6 +15,7 @@ from treasury_watch.adapters.kafka.assignment import Assignment
 from treasury_watch.adapters.kafka.connection import faust_credentials
 from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES, AsIs, Batch, Consumer, Producer, Transport
 from treasury_watch.adapters.kafka.publisher import Publisher, PublishError
+from treasury_watch.adapters.logs import mute_libraries
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.rules.schema import RuleSet
@@ -52,6 +53,7 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
         broker_commit_interval=0.5,
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
+        producer_request_timeout=40.0,  # then a publish has failed, and the worker stops; Faust waits for 20 minutes
         producer_max_batch_size=OUTPUT_BATCH_BYTES,
         stream_wait_empty=True,
         topic_allow_declare=False,
@@ -70,6 +72,7 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
     def stop_loudly(error: Exception) -> None:
         expected = isinstance(error, PublishError)
         log.critical("stopping: %s", error, exc_info=None if expected else error)
+        mute_libraries()
         app.add_future(app.crash(error))
 
     metrics = Metrics(ruleset)
