@@ -355,13 +355,15 @@ def test_long_keys_are_told_apart_by_all_of_their_text() -> None:
 
 
 def test_a_window_asks_for_another_window_as_it_was_when_each_payment_was_judged() -> None:
-    """Counts the payments that were the first of their hour."""
+    """Counts the payments that were the third of their hour, also those of which no rule asked it at the time."""
     hourly = aggregate("count", "instruction_id", window_us=HOUR)
-    firsts = aggregate("count", "instruction_id", where=leaf(ref(hourly), "eq", 1), window_us=DAY)
-    rule = make_rule("F", All((leaf("amount", "gt", yuan("1.00")), leaf(ref(firsts), "gte", 2))), action="warn")
+    thirds = aggregate("count", "instruction_id", where=leaf(ref(hourly), "eq", 3), window_us=DAY)
+    rule = make_rule("F", All((leaf("amount", "gt", yuan("1.00")), leaf(ref(thirds), "gte", 1))), action="warn")
+    payments = [pay(n, n / 10, amount="1.00") for n in range(5)]
     engine = engine_of(rule)
-    outcomes = engine.assess([pay(1, amount="1.00"), pay(2, 0.1, amount="1.00"), pay(3, 0.2), pay(4, 9), pay(5, 9.1)])
-    assert verdicts(outcomes) == ["pass", "pass", "pass", "warn", "warn"]
+    assert verdicts(engine.assess([*payments[:2], pay(8, 0.15)])) == ["pass", "pass", "warn"]
+    assert verdicts(engine_of(rule).assess([*payments[:3], pay(9, 9)])) == ["pass", "pass", "pass", "warn"]
+    assert verdicts(engine_of(rule).assess([*payments[:2], pay(9, 9)])) == ["pass", "pass", "pass"]
 
 
 @pytest.mark.parametrize(
@@ -457,6 +459,26 @@ def test_a_late_payment_of_the_day_before_is_counted_in_its_own_day() -> None:
         "1.00",
         "1.00",
         "2.00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("period", "first"),
+    [
+        ("day", "2025-03-05T00:00:00+08:00"),
+        ("week", "2025-03-03T00:00:00+08:00"),
+        ("month", "2025-03-01T00:00:00+08:00"),
+        ("quarter", "2025-01-01T00:00:00+08:00"),
+    ],
+)
+def test_a_period_begins_with_its_first_microsecond(period: Any, first: str) -> None:
+    engine = engine_of(shows(aggregate("sum", "amount", period=period)), max_lateness=timedelta(days=100))
+    start = datetime.fromisoformat(first)
+    before = pay(1, event_time=start - timedelta(microseconds=1), amount="1.00")
+    assert said(engine.assess([before, pay(2, event_time=start, amount="2.00"), pay(3, amount="4.00")])) == [
+        "1.00",
+        "2.00",
+        "6.00",
     ]
 
 

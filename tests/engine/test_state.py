@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.builders import make_instruction
 from tests.rulesets import DAY, HOUR, aggregate, leaf, make_rule, make_ruleset, yuan
 from treasury_watch.domain.payment import Instruction
-from treasury_watch.domain.verdict import Decision, Text
+from treasury_watch.domain.verdict import Decision, Duplicate, Text
 from treasury_watch.engine import Engine, Program, StateError
 from treasury_watch.engine import state as encoding
 from treasury_watch.engine.blocks import BLOCK
@@ -77,6 +77,13 @@ def test_a_loaded_state_is_the_dumped_one() -> None:
     later = [pay(6, 5, attributes={"x": 0.2}, settlement="cash"), pay(7, 5, jurisdiction="420200"), pay(1)]
     assert assess(loaded, *later) == assess(engine, *later)
     assert loaded.dump() == engine.dump()
+
+
+def test_an_id_is_known_after_a_load_as_long_as_before_it() -> None:
+    program = program_of(max_lateness=timedelta(hours=6))
+    engine = Engine(program)
+    assess(engine, pay(1), pay(2, 6))  # exactly max_lateness behind
+    assert Engine.load(program, engine.dump()).assess([pay(1)]) == [Duplicate("I1")]
 
 
 def test_numbers_wider_than_64_bits_come_back_exactly() -> None:
@@ -188,6 +195,17 @@ def test_discarding_brings_back_an_id_that_was_used_again() -> None:
     engine.discard()
     assert engine.dump() == before
     assert engine.state.entries()["ids"] == ids == 3
+
+
+def test_discarding_frees_the_symbols_that_were_taken() -> None:
+    engine = Engine(program_of(aggregate("distinct", "payee_name", window_us=DAY)))
+    assess(engine, pay(1, payee_name="甲"))
+    engine.assess([pay(2, payee_name="甲"), pay(3, payee_name="乙"), pay(4, payee_name="乙")])
+    engine.discard()
+    symbols = engine.state.scopes["420100"].symbols
+    assert len(symbols) == 1
+    symbols.release(symbols.take("甲"))
+    assert len(symbols) == 1  # one use is left: that of the payment that was absorbed
 
 
 # --- any batches, any forgetting ---

@@ -146,6 +146,7 @@ def test_a_key_says_what_a_plain_list_says(block: int, keeps: bool, steps: list[
                 assert packed_since(entries, since, keeps) == expected
         for after in range(-5, 13):
             key.ask(after, after + 5, None)
+            key.ask(after, 12, None)
 
 
 # --- cases ---
@@ -215,6 +216,14 @@ def test_the_least_and_the_greatest_are_found_again_after_they_were_taken_back()
     cut = cut_values(key.series["k"], 0, 699)
     assert (least(cut, None), greatest(cut, None)) == (5, 5)
     assert total(cut, 0) == 5 * 699
+
+
+@pytest.mark.parametrize("value", [4, 6])
+def test_a_new_extreme_in_the_middle_of_many_is_found(value: int) -> None:
+    key = key_of(*((number, 5) for number in range(3 * blocks.BLOCK)))
+    key.add(blocks.BLOCK, value)
+    cut = cut_values(key.series["k"], -1, 3 * blocks.BLOCK)
+    assert (least(cut, None), greatest(cut, None)) == (min(value, 5), max(value, 5))
 
 
 @pytest.mark.parametrize("keeps", [True, False])
