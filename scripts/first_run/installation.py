@@ -104,11 +104,15 @@ class Worker:
 
     def judged(self) -> int:
         """How many instructions it has published decisions on."""
-        return self._count(r"treasury_watch_instructions_total\{.*\}")
+        return int(self._sum(r"treasury_watch_instructions_total\{.*\}"))
 
     def rebuilt(self) -> int:
         """How many instructions it has read again to have whole windows."""
-        return self._count("treasury_watch_rebuilt_instructions_total")
+        return int(self._sum("treasury_watch_rebuilt_instructions_total"))
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used; unlike elapsed time it does not depend on who else is at work."""
+        return self._sum("process_cpu_seconds_total")
 
     def check(self) -> None:
         """Raises Failed if it has ended."""
@@ -129,8 +133,8 @@ class Worker:
             return str(answer.read().decode())
         return None
 
-    def _count(self, sample: str) -> int:
-        return int(sum(map(float, re.findall(rf"^{sample} (\S+)$", self._get("metrics") or "", re.MULTILINE))))
+    def _sum(self, sample: str) -> float:
+        return sum(map(float, re.findall(rf"^{sample} (\S+)$", self._get("metrics") or "", re.MULTILINE)))
 
 
 @dataclass

@@ -69,7 +69,7 @@ def run_all(data: Path, work: Path, limit: int | None) -> dict[str, Result]:
             if limit is None:  # a sample says nothing of speed
                 say(f"{name}: one worker judges alone")
                 there = install(f"{name}-alone", address, work, children)
-                result.seconds_alone = judge_alone(there, work / f"{name}.jsonl", result.imported)
+                judge_alone(there, work / f"{name}.jsonl", result)
     return results
 
 
@@ -143,15 +143,18 @@ def judge(there: Installation, instructions: Path, result: Result, *, sampled: b
     result.offsets = there.offsets()
 
 
-def judge_alone(there: Installation, instructions: Path, count: int) -> float:
-    """Seconds from the first to the last decision of one worker that finds all payments there when it starts."""
+def judge_alone(there: Installation, instructions: Path, result: Result) -> None:
+    """Judges with one worker that finds all payments there when it starts; fills in how long that takes."""
     with there.publishing(instructions):
         pass
     worker = there.start_worker(1)
-    there.await_judged(count, worker)
+    await_that(worker.ready, "the worker is not ready", worker)
+    begun, used = worker.judged(), worker.cpu_seconds()
+    there.await_judged(result.imported, worker)
+    result.per_cpu_second = round((worker.judged() - begun) / (worker.cpu_seconds() - used))
     worker.stop()
     moments = [message.moment for message in there.read("decisions")]
-    return max(moments) - min(moments)
+    result.seconds_alone = max(moments) - min(moments)
 
 
 def clear(work: Path) -> None:

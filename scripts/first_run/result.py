@@ -38,6 +38,7 @@ class Result:
     wanting: dict[str, int] = field(default_factory=dict)  # hits only because a field was missing
     seconds: float = 0.0  # from the first payment on the topic to the last decision
     seconds_alone: float = 0.0  # one worker, all payments being there: from its first decision to its last
+    per_cpu_second: int = 0  # instructions that the worker alone judges in a second of its processor time
     replay_per_second: int = 0
     differences: list[str] = field(default_factory=list)
 
@@ -133,7 +134,12 @@ def show(name: str, result: Result) -> None:
             [(rule, n, f"{n / total:.2%}", result.wanting[rule]) for rule, n in sorted(result.hits.items())],
             title=f"{name}: hits by rule",
         )
-    alone = f"; one worker alone {total / result.seconds_alone:,.0f}/s" if result.seconds_alone else ""
+    alone = ""
+    if result.seconds_alone:
+        alone = (
+            f"one worker alone {total / result.seconds_alone:,.0f}/s, "
+            f"{result.per_cpu_second:,} in a second of its processor time; "
+        )
     refusals = sum(result.refusals.values())
     offsets = ", ".join(f"{done:,} / {end:,}" for done, end in result.offsets)
     print(
@@ -142,7 +148,7 @@ def show(name: str, result: Result) -> None:
         f"committed / end by partition: {offsets}\n"
         f"decisions by worker 1 {result.by_worker[0]:,}, by worker 2 {result.by_worker[1]:,}, which was ready when "
         f"{result.joined_after:,} were made, and read {result.rebuilt:,} payments again for its windows\n"
-        f"first payment to last decision {result.seconds:.1f} s, {total / result.seconds:,.0f}/s{alone}; "
+        f"first payment to last decision {result.seconds:.1f} s, {total / result.seconds:,.0f}/s; {alone}"
         f"replay {result.replay_per_second:,}/s\n"
         f"workers and replay: {'the same decisions, byte for byte' if not result.differences else 'DIFFERENCES'}"
     )
