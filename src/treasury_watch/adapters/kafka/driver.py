@@ -22,7 +22,7 @@ from faust.types import TP, ConsumerMessage, Message
 
 from treasury_watch.adapters.kafka.admission import Record
 
-FETCH_MAX_WAIT_MS = 100  # how long a partition with news may wait behind a fetch of partitions without
+FETCH_MAX_WAIT_MS = 25  # how long a partition with news may wait behind a fetch of partitions without
 OUTPUT_BATCH_BYTES = 900_000  # below the brokers' default of 1 MiB for a batch
 
 
