@@ -47,6 +47,23 @@ def shows(feature: Aggregate | Lookup, **overrides: Any) -> Rule:
     return make_rule("SHOWS", leaf("instruction_id", "is_missing", False), **fields)
 
 
+def values_of(feature: Aggregate, payments: list[Instruction], *rules: Rule, **rest: Any) -> list[str | None]:
+    """What a feature is for each payment, as it is shown, and as a compiled condition finds it."""
+    texts = said(engine_of(*rules, shows(feature), **rest).assess(payments))
+    tests = [
+        make_rule(
+            f"IS {text}",
+            leaf(ref(feature), "is_missing", True) if text is None else leaf(ref(feature), "eq", Decimal(text)),
+            action="record",
+        )
+        for text in dict.fromkeys(texts)
+    ]
+    for outcome, text in zip(engine_of(*rules, *tests, **rest).assess(payments), texts, strict=True):
+        assert isinstance(outcome, Decision)
+        assert [hit.rule for hit in outcome.hits if hit.rule.startswith("IS ")] == [f"IS {text}"]
+    return texts
+
+
 def pay(number: int, hours: float = 0, **fields: Any) -> Instruction:
     """Instruction number so-and-so, that many hours after the start."""
     return make_instruction(**{"instruction_id": f"I{number}", "event_time": START + timedelta(hours=hours)} | fields)
@@ -254,24 +271,21 @@ def test_the_newest_is_that_of_the_own_partition_key_value() -> None:
 
 
 def test_a_late_instruction_counts_in_the_windows_of_its_own_time() -> None:
-    engine = engine_of(shows(aggregate("sum", "amount", window_us=HOUR)))
-    outcomes = engine.assess(
-        [
-            pay(1, 5, amount="100.00"),
-            pay(2, 0, amount="1.00"),
-            pay(3, 0.5, amount="10.00"),  # late, sees what came before it
-            pay(4, 5.5, amount="1000.00"),
-            pay(5, 0.25, amount="0.10"),  # does not see what is newer
-        ]
-    )
-    assert said(outcomes) == ["100.00", "1.00", "11.00", "1100.00", "1.10"]
+    payments = [
+        pay(1, 5, amount="100.00"),
+        pay(2, 0, amount="1.00"),
+        pay(3, 0.5, amount="10.00"),  # late, sees what came before it
+        pay(4, 5.5, amount="1000.00"),
+        pay(5, 0.25, amount="0.10"),  # does not see what is newer
+    ]
+    paid = aggregate("sum", "amount", window_us=HOUR)
+    assert values_of(paid, payments) == ["100.00", "1.00", "11.00", "1100.00", "1.10"]
 
 
 def test_time_before_1970_is_time_like_any_other() -> None:
-    engine = engine_of(shows(PAID))
     old = datetime.fromisoformat("1900-01-01T00:00:00+08:00")
-    outcomes = engine.assess([pay(1, event_time=old, amount="1.00"), pay(2, event_time=old + timedelta(hours=23))])
-    assert said(outcomes) == ["1.00", "1235.50"]
+    payments = [pay(1, event_time=old, amount="1.00"), pay(2, event_time=old + timedelta(hours=23))]
+    assert values_of(PAID, payments) == ["1.00", "1235.50"]
 
 
 # --- what counts ---
@@ -283,25 +297,23 @@ def test_the_second_payment_of_a_batch_sees_the_first() -> None:
 
 
 def test_an_intercepted_payment_counts_as_attempted_and_not_as_executed() -> None:
-    executed = shows(aggregate("count", "instruction_id", window_us=HOUR))
-    attempted = shows(aggregate("count", "instruction_id", window_us=HOUR, population="attempted"))
+    executed = aggregate("count", "instruction_id", window_us=HOUR)
+    attempted = aggregate("count", "instruction_id", window_us=HOUR, population="attempted")
     payments = [pay(1, amount="5000.00"), pay(2), pay(3, amount="6000.00"), pay(4)]
-    assert said(engine_of(LARGE, executed).assess(payments)) == ["1", "1", "2", "2"]
-    assert said(engine_of(LARGE, attempted).assess(payments)) == ["1", "2", "3", "4"]
+    assert values_of(executed, payments, LARGE) == ["1", "1", "2", "2"]
+    assert values_of(attempted, payments, LARGE) == ["1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize(("action", "counts"), [("record", "2"), ("warn", "2"), ("intercept", "1"), ("prohibit", "1")])
 def test_a_payment_that_was_warned_of_is_executed_and_a_held_one_is_not(action: Any, counts: str) -> None:
-    engine = engine_of(replace(LARGE, action=action), shows(aggregate("count", "instruction_id", window_us=HOUR)))
-    assert said(engine.assess([pay(1, amount="5000.00"), pay(2)]))[1] == counts
+    counted = aggregate("count", "instruction_id", window_us=HOUR)
+    payments = [pay(1, amount="5000.00"), pay(2)]
+    assert values_of(counted, payments, replace(LARGE, action=action)) == ["1", counts]
 
 
 def test_each_value_of_the_partition_key_has_its_own_windows() -> None:
-    engine = engine_of(shows(PAID))
-    outcomes = engine.assess(
-        [pay(1, amount="1.00"), pay(2, amount="2.00", jurisdiction="420200"), pay(3, amount="4.00")]
-    )
-    assert said(outcomes) == ["1.00", "2.00", "5.00"]
+    payments = [pay(1, amount="1.00"), pay(2, amount="2.00", jurisdiction="420200"), pay(3, amount="4.00")]
+    assert values_of(PAID, payments) == ["1.00", "2.00", "5.00"]
 
 
 @pytest.mark.parametrize(
@@ -315,43 +327,38 @@ def test_each_value_of_the_partition_key_has_its_own_windows() -> None:
 )
 def test_windows_are_kept_by_whatever_field_is_the_partition_key(partition_by: str, same: bool) -> None:
     """A missing one is a value of its own."""
-    engine = engine_of(shows(aggregate("count", "instruction_id", window_us=HOUR)), partition_by=partition_by)
-    outcomes = engine.assess([pay(1), pay(2, budget_unit="102", attributes={"street": "江汉"})])
-    assert said(outcomes) == ["1", "2" if same else "1"]
+    payments = [pay(1), pay(2, budget_unit="102", attributes={"street": "江汉"})]
+    counted = aggregate("count", "instruction_id", window_us=HOUR)
+    assert values_of(counted, payments, partition_by=partition_by) == ["1", "2" if same else "1"]
 
 
 def test_refunds_and_corrections_reduce_sums() -> None:
-    outcomes = engine_of(shows(PAID)).assess(
-        [pay(1, amount="100.00"), pay(2, amount="-40.00"), pay(3, amount="-60.01")]
-    )
-    assert said(outcomes) == ["100.00", "60.00", "-0.01"]
+    payments = [pay(1, amount="100.00"), pay(2, amount="-40.00"), pay(3, amount="-60.01")]
+    assert values_of(PAID, payments) == ["100.00", "60.00", "-0.01"]
 
 
 def test_keys_are_compared_in_normal_form_and_missing_ones_make_the_feature_missing() -> None:
-    engine = engine_of(shows(aggregate("count", "instruction_id", "payee_account", "payee_name", window_us=HOUR)))
-    outcomes = engine.assess(
-        [
-            pay(1, payee_account="6222 01", payee_name="甲　公司"),
-            pay(2, payee_account="6222-01", payee_name=" 甲 公司"),
-            pay(3, payee_account=None, payee_name="甲 公司"),
-            pay(4, payee_account="６２２２０１", payee_name="甲 公司"),
-        ]
-    )
-    assert said(outcomes) == ["1", "2", None, "3"]
+    payments = [
+        pay(1, payee_account="6222 01", payee_name="甲　公司"),
+        pay(2, payee_account="6222-01", payee_name=" 甲 公司"),
+        pay(3, payee_account=None, payee_name="甲 公司"),
+        pay(4, payee_account="６２２２０１", payee_name="甲 公司"),
+    ]
+    counted = aggregate("count", "instruction_id", "payee_account", "payee_name", window_us=HOUR)
+    assert values_of(counted, payments) == ["1", "2", None, "3"]
 
 
 def test_keys_of_several_fields_do_not_run_into_each_other() -> None:
-    engine = engine_of(shows(aggregate("count", "instruction_id", "voucher_no", "project", window_us=HOUR)))
     pairs = [("1", "2|3"), ("1|2", "3"), ("1|1|2", "3"), ("", "1|2|3"), ("1", "2|3")]
-    outcomes = engine.assess([pay(n, voucher_no=a, project=b) for n, (a, b) in enumerate(pairs)])
-    assert said(outcomes) == ["1", "1", "1", "1", "2"]
+    payments = [pay(n, voucher_no=a, project=b) for n, (a, b) in enumerate(pairs)]
+    counted = aggregate("count", "instruction_id", "voucher_no", "project", window_us=HOUR)
+    assert values_of(counted, payments) == ["1", "1", "1", "1", "2"]
 
 
 def test_long_keys_are_told_apart_by_all_of_their_text() -> None:
-    engine = engine_of(shows(aggregate("count", "instruction_id", "purpose", window_us=HOUR)))
     long = "办" * 200
-    outcomes = engine.assess([pay(1, purpose=long + "甲"), pay(2, purpose=long + "乙"), pay(3, purpose=long + "甲")])
-    assert said(outcomes) == ["1", "1", "2"]
+    payments = [pay(1, purpose=long + "甲"), pay(2, purpose=long + "乙"), pay(3, purpose=long + "甲")]
+    assert values_of(aggregate("count", "instruction_id", "purpose", window_us=HOUR), payments) == ["1", "1", "2"]
 
 
 def test_a_window_asks_for_another_window_as_it_was_when_each_payment_was_judged() -> None:
@@ -381,13 +388,12 @@ def test_a_window_asks_for_another_window_as_it_was_when_each_payment_was_judged
     ],
 )
 def test_different_values_are_counted_exactly(field: str, values: list[Any], distinct: list[str]) -> None:
-    engine = engine_of(shows(aggregate("distinct", field, window_us=DAY)))
     local = field.removeprefix("attributes.")
     payments = [
         pay(n, **({field: value} if local == field else {"attributes": {} if value is None else {local: value}}))
         for n, value in enumerate(values)
     ]
-    assert said(engine.assess(payments)) == distinct
+    assert values_of(aggregate("distinct", field, window_us=DAY), payments) == distinct
 
 
 def test_numbers_and_truth_values_of_local_fields_do_not_mix() -> None:
@@ -411,55 +417,49 @@ def test_numbers_and_truth_values_of_local_fields_do_not_mix() -> None:
 
 
 def test_a_local_field_groups_by_its_value_whatever_its_type() -> None:
-    engine = engine_of(shows(aggregate("count", "instruction_id", "attributes.x", window_us=HOUR)))
+    counted = aggregate("count", "instruction_id", "attributes.x", window_us=HOUR)
     payments = [
         pay(n, attributes=x) for n, x in enumerate([{"x": 1}, {"x": "1"}, {"x": 2}, {"x": True}, None, {"x": 1.0}])
     ]
-    assert said(engine.assess(payments)) == ["1", "2", "1", "1", None, "3"]
+    assert values_of(counted, payments) == ["1", "2", "1", "1", None, "3"]
 
 
 # --- days and years ---
 
 
 def test_a_year_ends_at_midnight_of_the_rule_sets_zone() -> None:
-    yearly = shows(aggregate("sum", "amount", period="fiscal_year"))
-    monthly = shows(aggregate("sum", "amount", period="month"))
+    yearly = aggregate("sum", "amount", period="fiscal_year")
+    monthly = aggregate("sum", "amount", period="month")
     at = ["2025-12-31T23:59:59.999999+08:00", "2026-01-01T00:00:00+08:00", "2026-01-01T08:00:00+08:00"]
     payments = [pay(n, event_time=time, amount="1.00") for n, time in enumerate(at)]
-    assert said(engine_of(yearly).assess(payments)) == ["1.00", "1.00", "2.00"]
-    assert said(engine_of(monthly).assess(payments)) == ["1.00", "1.00", "2.00"]
-    assert said(engine_of(yearly, timezone="UTC").assess(payments)) == ["1.00", "2.00", "1.00"]
+    assert values_of(yearly, payments) == ["1.00", "1.00", "2.00"]
+    assert values_of(monthly, payments) == ["1.00", "1.00", "2.00"]
+    assert values_of(yearly, payments, timezone="UTC") == ["1.00", "2.00", "1.00"]
 
 
 def test_the_fiscal_year_is_the_one_given_or_that_of_the_local_day() -> None:
-    engine = engine_of(shows(aggregate("count", "instruction_id", period="fiscal_year")))
-    outcomes = engine.assess(
-        [
-            pay(1, event_time="2025-12-31T23:00:00+08:00"),
-            pay(2, event_time="2026-01-01T01:00:00+08:00", fiscal_year=2025),  # paid in January for December
-            pay(3, event_time="2026-01-01T02:00:00+08:00"),
-            pay(4, event_time="2026-01-01T03:00:00+08:00", fiscal_year=2025),
-            pay(5, event_time="2026-01-01T03:00:00+08:00", fiscal_year=2026),
-            pay(6, event_time="2026-01-01T04:00:00+08:00", fiscal_year=2027),
-        ]
-    )
-    assert said(outcomes) == ["1", "2", "1", "3", "2", "1"]
+    payments = [
+        pay(1, event_time="2025-12-31T23:00:00+08:00"),
+        pay(2, event_time="2026-01-01T01:00:00+08:00", fiscal_year=2025),  # paid in January for December
+        pay(3, event_time="2026-01-01T02:00:00+08:00"),
+        pay(4, event_time="2026-01-01T03:00:00+08:00", fiscal_year=2025),
+        pay(5, event_time="2026-01-01T03:00:00+08:00", fiscal_year=2026),
+        pay(6, event_time="2026-01-01T04:00:00+08:00", fiscal_year=2027),
+    ]
+    counted = aggregate("count", "instruction_id", period="fiscal_year")
+    assert values_of(counted, payments) == ["1", "2", "1", "3", "2", "1"]
 
 
 @pytest.mark.parametrize(("year", "value"), [(2023, None), (2024, "1"), (2026, "1"), (2027, None)])
 def test_a_fiscal_year_far_from_the_payment_has_no_total(year: int, value: str | None) -> None:
-    engine = engine_of(shows(aggregate("count", "instruction_id", period="fiscal_year")))
-    assert said(engine.assess([pay(1, fiscal_year=year)])) == [value]
+    counted = aggregate("count", "instruction_id", period="fiscal_year")
+    assert values_of(counted, [pay(1, fiscal_year=year)]) == [value]
 
 
 def test_a_late_payment_of_the_day_before_is_counted_in_its_own_day() -> None:
-    engine = engine_of(shows(aggregate("sum", "amount", period="day")))
     at = ["2025-03-05T23:59:59+08:00", "2025-03-06T00:00:01+08:00", "2025-03-05T23:59:59+08:00"]
-    assert said(engine.assess([pay(n, event_time=time, amount="1.00") for n, time in enumerate(at)])) == [
-        "1.00",
-        "1.00",
-        "2.00",
-    ]
+    payments = [pay(n, event_time=time, amount="1.00") for n, time in enumerate(at)]
+    assert values_of(aggregate("sum", "amount", period="day"), payments) == ["1.00", "1.00", "2.00"]
 
 
 @pytest.mark.parametrize(
@@ -472,14 +472,10 @@ def test_a_late_payment_of_the_day_before_is_counted_in_its_own_day() -> None:
     ],
 )
 def test_a_period_begins_with_its_first_microsecond(period: Any, first: str) -> None:
-    engine = engine_of(shows(aggregate("sum", "amount", period=period)), max_lateness=timedelta(days=100))
     start = datetime.fromisoformat(first)
     before = pay(1, event_time=start - timedelta(microseconds=1), amount="1.00")
-    assert said(engine.assess([before, pay(2, event_time=start, amount="2.00"), pay(3, amount="4.00")])) == [
-        "1.00",
-        "2.00",
-        "6.00",
-    ]
+    payments = [before, pay(2, event_time=start, amount="2.00"), pay(3, amount="4.00")]
+    assert values_of(aggregate("sum", "amount", period=period), payments) == ["1.00", "2.00", "6.00"]
 
 
 BOUNDARY = ["2025-06-30T23:59:59.999999+08:00", "2025-07-01T00:00:00+08:00"]
