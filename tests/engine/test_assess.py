@@ -270,6 +270,12 @@ def test_the_newest_is_that_of_the_own_partition_key_value() -> None:
     assert [type(each) for each in outcomes] == [Decision, Decision, Refusal]
 
 
+@pytest.mark.parametrize(("age", "value"), [(timedelta(hours=1), "1"), (timedelta(hours=1, microseconds=-1), "2")])
+def test_a_payment_of_exactly_the_length_of_the_window_ago_no_longer_counts(age: timedelta, value: str) -> None:
+    payments = [pay(1, event_time=START - age), pay(2)]
+    assert values_of(aggregate("count", "instruction_id", window_us=HOUR), payments) == ["1", value]
+
+
 def test_a_late_instruction_counts_in_the_windows_of_its_own_time() -> None:
     payments = [
         pay(1, 5, amount="100.00"),
