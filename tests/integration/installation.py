@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.builders import make_instruction
 from treasury_watch.adapters.embedded import free_port
-from treasury_watch.adapters.kafka.publish import payments_producer, send_payments
+from treasury_watch.adapters.kafka.publish import Message, payments_producer, send_payments
 from treasury_watch.adapters.kafka.topics import create_topics
 from treasury_watch.adapters.settings import PREFIX, Settings, load_settings
 from treasury_watch.adapters.wire import encode_instruction
@@ -116,7 +116,7 @@ class Installation:
 
     async def pay(self, instructions: Iterable[Instruction]) -> None:
         """Publishes instructions as a payment system does: keyed, partitioned, acknowledged by all replicas."""
-        messages = [(each.jurisdiction.encode(), encode_instruction(each), []) for each in instructions]
+        messages: list[Message] = [(each.jurisdiction.encode(), encode_instruction(each), []) for each in instructions]
         async with payments_producer(self.settings) as producer:
             for start in range(0, len(messages), 1000):
                 await send_payments(self.settings, producer, messages[start : start + 1000])
