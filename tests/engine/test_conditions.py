@@ -11,7 +11,7 @@ import pytest
 from tests.builders import make_instruction
 from tests.engine.bench import Bench
 from tests.rulesets import DAY, HOUR, aggregate, always, leaf, ref, yuan
-from treasury_watch.rules.compiler import column_kind
+from treasury_watch.rules.meaning import column_kind
 from treasury_watch.rules.operators import OPERATORS
 from treasury_watch.rules.schema import (
     All,

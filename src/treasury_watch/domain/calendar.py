@@ -22,7 +22,6 @@ class LocalDay:
     week_us: int  # Monday
     month_us: int
     quarter_us: int
-    year_us: int
     next_day_us: int
 
     @property
@@ -73,7 +72,6 @@ class Days:
                 else self.midnight(day),
                 month_us=self.midnight(day.replace(day=1)),
                 quarter_us=self.midnight(day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)),
-                year_us=self.midnight(day.replace(month=1, day=1)),
                 next_day_us=self.midnight(day + timedelta(days=1)),
             )
             self._by_ordinal[found.ordinal] = found

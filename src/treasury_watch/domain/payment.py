@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -223,11 +222,6 @@ def partition_key_of(instruction: Instruction, name: str) -> str | None:
 def fen_of(amount: str) -> int:
     """Exact fen (1/100 yuan) of an amount text with two places, such as "-1234.50" → -123450."""
     return int(amount.replace(".", ""))
-
-
-def yuan_of(fen: int) -> Decimal:
-    """Yuan with two places of an exact count of fen."""
-    return Decimal(fen).scaleb(-2)
 
 
 def microseconds(moment: datetime) -> int:

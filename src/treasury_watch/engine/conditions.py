@@ -16,7 +16,7 @@ from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, Kind, acco
 from treasury_watch.engine import values, windows
 from treasury_watch.engine.program import Program, pattern
 from treasury_watch.engine.state import ANCIENT, Scope
-from treasury_watch.rules.compiler import FOREVER, LONG_KEY, column_kind, param_on, runtime_value, spelled_out
+from treasury_watch.rules.meaning import FOREVER, LONG_KEY, column_kind, param_on, runtime_value, spelled_out
 from treasury_watch.rules.plan import SeriesKey
 from treasury_watch.rules.schema import (
     Aggregate,

@@ -24,7 +24,8 @@ from treasury_watch.domain.payment import (
 )
 from treasury_watch.engine import values, windows
 from treasury_watch.engine.state import ANCIENT
-from treasury_watch.rules.compiler import Compiler, boundaries, column_kind, runtime_value
+from treasury_watch.rules.compiler import Compiler
+from treasury_watch.rules.meaning import boundaries, column_kind, runtime_value
 from treasury_watch.rules.plan import Series, plan, running, series_key
 from treasury_watch.rules.schema import Aggregate, RuleSet, Table
 
