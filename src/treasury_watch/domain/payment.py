@@ -196,15 +196,15 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
 AMOUNT = re.compile(r"-?[0-9]{1,16}\.[0-9]{2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_RUNS_OF_SPACE = re.compile(r"\s+")
 _ACCOUNT_GAPS = re.compile(r"[\s\-‐-―−]")
 
 
 def field_of(name: str) -> Field | None:
     """The field of that name; `attributes.x` is a local field; `None` when the contract has no such field."""
-    if name.startswith("attributes.") and len(name) > len("attributes."):
+    known = FIELDS.get(name)
+    if known is None and name.startswith("attributes.") and len(name) > len("attributes."):
         return Field(name, Kind.ATTRIBUTE, name.removeprefix("attributes."))
-    return FIELDS.get(name)
+    return known
 
 
 def partition_key_of(instruction: Instruction, name: str) -> str | None:
@@ -246,7 +246,7 @@ def name_form(text: str) -> str:
     normal = text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
     if normal.isalnum():  # CJK counts as alphanumeric: most names end here
         return normal
-    return _RUNS_OF_SPACE.sub(" ", normal).strip()
+    return " ".join(normal.split())
 
 
 def masked(number: str) -> str:
