@@ -16,7 +16,7 @@ DASHBOARD = json.loads(
 )
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 EXPRESSIONS: list[str] = [target["expr"] for panel in PANELS for target in panel["targets"]]
-LEFT_OUT = {"treasury_watch_rebuild_seconds", "treasury_watch_rebuilt_instructions_total"}  # an operator's, not the staff's
+LEFT_OUT = {"treasury_watch_rebuild_seconds", "treasury_watch_rebuilt_instructions_total"}  # for operators
 
 
 def exposed() -> set[str]:
