@@ -17,7 +17,7 @@ from urllib.request import urlopen
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.figures import Aim, Figure, Section, quantile
-from benchmarks.services import PARTITIONS, BenchmarkError, Broker, Process
+from benchmarks.services import PARTITIONS, BenchmarkError, Broker, Process, cpu_seconds
 from benchmarks.sizes import RATES, Sizes
 from benchmarks.throughput import partitions
 from benchmarks.workload import decoded, values
@@ -81,8 +81,11 @@ async def _measure(sizes: Sizes, broker: Broker, messages: Iterator[Message]) ->
             consumer.assign(partitions(settings, "decisions"))
             for rate in RATES:
                 some = list(islice(messages, rate * (sizes.warm_up_seconds + sizes.latency_seconds)))
+                before = monotonic(), cpu_seconds(worker.pid), cpu_seconds(broker.pid)
                 due, decided = await _at_rate(rate, some, settings, producer, consumer)
+                after = monotonic(), cpu_seconds(worker.pid), cpu_seconds(broker.pid)
                 figures += _figures(rate, some[rate * sizes.warm_up_seconds :], due, decided)
+                figures += _shares(rate, before, after)
         await asyncio.to_thread(worker.popen.terminate)
     return Section(
         "latency",
@@ -160,3 +163,13 @@ def _figures(
         yield Figure(f"{rate:,}/s, {name}", quantile(back, share), "ms", aim)
     for name, share in (_QUANTILES[0], _QUANTILES[2]):
         yield Figure(f"{rate:,}/s, {name} until the worker hands the decision over", quantile(handed, share), "ms")
+
+
+Moment = tuple[float, float | None, float | None]  # clock, CPU of the worker and of the broker
+
+
+def _shares(rate: int, before: Moment, after: Moment) -> Iterator[Figure]:
+    for place, name in ((1, "worker"), (2, "broker")):
+        start, end = before[place], after[place]
+        if start is not None and end is not None:
+            yield Figure(f"{rate:,}/s, {name}'s share of a core", 100 * (end - start) / (after[0] - before[0]), "%")

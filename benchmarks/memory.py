@@ -137,13 +137,9 @@ def _meaning(series: Series) -> str:
 
 
 def _ids(engine: Engine) -> tuple[int, int]:
-    """How many ids are known, and their bytes with fingerprint and event time."""
-    count = held = 0
-    for scope in engine.state.scopes.values():
-        count += len(scope.ids)
-        held += sum(map(sys.getsizeof, (scope.ids.newest, *scope.ids.older)))
-        held += sum(_rounded(sys.getsizeof(key)) + _rounded(sys.getsizeof(seen)) for key, seen in scope.ids.items())
-    return count, held
+    """How many ids are known, and their bytes with what is kept of each."""
+    scopes = engine.state.scopes.values()
+    return sum(len(scope.ids) for scope in scopes), sum(held_by(scope.ids) for scope in scopes)
 
 
 def _further_entries(program: Program, templates: list[Instruction], counts: tuple[int, ...]) -> Iterator[Figure]:
@@ -190,6 +186,8 @@ def held_by(value: Any) -> int:
         buffer = value.__sizeof__() - _EMPTY_ARRAY
         return _rounded(sys.getsizeof(value) - buffer) + _rounded(buffer)
     own = _rounded(sys.getsizeof(value))
+    if isinstance(value, dict):
+        return own + sum(held_by(key) + held_by(each) for key, each in value.items())
     if isinstance(value, list | tuple):
         return own + sum(map(held_by, value))
     return own + sum(held_by(getattr(value, name)) for name in getattr(type(value), "__slots__", ()))

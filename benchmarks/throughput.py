@@ -45,12 +45,15 @@ class Run:
         return self.counted / (self.last - self.first)
 
     def figures(self) -> list[Figure]:
-        used = (("its own CPU", self.process_cpu), ("the broker's CPU", self.broker_cpu))
-        return [
-            Figure(f"  {name} for each instruction", seconds / self.counted * 1e6, "µs")
-            for name, seconds in used
-            if seconds is not None
-        ]
+        figures = []
+        if self.process_cpu is not None:
+            figures.append(Figure("  its own CPU for each instruction", self.process_cpu / self.counted * 1e6, "µs"))
+            figures.append(Figure("  its share of a core", 100 * self.process_cpu / (self.last - self.first), "%"))
+        if self.broker_cpu is not None:
+            figures.append(
+                Figure("  the broker's CPU for each instruction", self.broker_cpu / self.counted * 1e6, "µs")
+            )
+        return figures
 
 
 def measure(sizes: Sizes, broker: Broker) -> Section:
