@@ -251,3 +251,9 @@ def test_what_is_missing_is_left_out_of_a_message() -> None:
 
 def test_cny_is_the_home_currency() -> None:
     assert payment.HOME_CURRENCY == "CNY"
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\u2060", "\ufeff", "\u200f"])
+def test_what_cannot_be_seen_makes_no_other_account_or_name(hidden: str) -> None:
+    assert account_form(f"6222{hidden}0202") == "62220202"
+    assert name_form(f"江汉{hidden}办公") == "江汉办公"

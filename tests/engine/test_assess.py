@@ -143,6 +143,12 @@ def test_evidence_is_required_by_live_hits_only(mode: Any, required: bool) -> No
     assert decision(engine_of(rule), make_instruction(amount="4999.99")).evidence_required is False
 
 
+def test_what_is_only_recorded_opens_no_case_and_needs_no_evidence() -> None:
+    rule = replace(LARGE, action="record", evidence_required=True)
+    found = decision(engine_of(rule), make_instruction(amount="5000.00"))
+    assert (found.verdict, found.evidence_required, len(found.hits)) == ("pass", False, 1)
+
+
 @pytest.mark.parametrize("mode", ["draft", "retired"])
 def test_drafts_and_retired_rules_are_not_judged(mode: Any) -> None:
     assert decision(engine_of(replace(LARGE, mode=mode)), make_instruction(amount="9000.00")).hits == ()

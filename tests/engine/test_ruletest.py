@@ -171,3 +171,11 @@ def test_a_step_that_is_refused_or_a_duplicate_has_no_verdict() -> None:
 def test_a_step_names_its_instruction_by_its_number() -> None:
     rule = make_rule("ID", leaf("instruction_id", "eq", "step-2"), reason=Text(zh="{instruction_id}", en="-"))
     assert not failures(step("pass"), step("intercept", reason_zh="step-2"), rules=(rule,))
+
+
+def test_a_step_beyond_the_calendar_is_told_so() -> None:
+    assert failures(step("pass", 24 * 2_912_440)) == [
+        "not a valid instruction: the event time lies in the year 9999, not in 1900 to 9998"
+    ]
+    (beyond,) = failures(step("pass", 24 * 366 * 9000))
+    assert beyond.startswith("not a valid instruction: ")

@@ -367,3 +367,11 @@ def test_entries_are_counted_by_scope_id_key_and_entry() -> None:
     engine = Engine(program_of(SUM))
     assess(engine, pay(1), pay(2, budget_unit="102"), pay(3, budget_unit="102"), pay(4, jurisdiction="420200"))
     assert engine.state.entries() == {"scopes": 2, "ids": 4, "keys": 3, "entries": 4}
+
+
+def test_a_damaged_body_under_a_good_header_is_refused_as_such() -> None:
+    program = Program(make_ruleset())
+    version, layout, _ = msgspec.msgpack.decode(Engine(program).dump())
+    for scopes in (None, {"420100": [1]}, {"420100": [1, [["I", b"short"]], [[["k", 5]]]]}, {"420100": ["x", 3, 4]}):
+        with pytest.raises(StateError, match="damaged"):
+            Engine.load(program, msgspec.msgpack.encode([version, layout, scopes]))

@@ -7,7 +7,7 @@ import pytest
 from tests.rules.texts import CARDS, HEAD, LISTS, REASON, RULE
 from treasury_watch.rules import read
 from treasury_watch.rules.canonical import logic_hash
-from treasury_watch.rules.schema import RuleSet
+from treasury_watch.rules.schema import Dated, FieldRef, Leaf, RuleSet
 
 BODY = """\
   effective: {from: 2025-01-01}
@@ -128,3 +128,10 @@ def test_the_logic_of_a_rule_is_the_same_under_other_names() -> None:
     renamed = TEXT.replace("paid", "total").replace("limit", "threshold")
     assert logic_hash(read_text(renamed).rules[0]) == logic_hash(read_text(TEXT).rules[0])
     assert logic_hash(read_text(TEXT.replace("5.00", "5.01")).rules[0]) != logic_hash(read_text(TEXT).rules[0])
+
+
+def test_one_and_true_are_two_conditions_though_python_calls_them_equal() -> None:
+    one, true = (Leaf(FieldRef("attributes.x"), "eq", operand) for operand in (1, True))
+    assert one != true
+    assert len({one, true}) == 2
+    assert Dated(None, 1) != Dated(None, True)

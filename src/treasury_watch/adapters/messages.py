@@ -18,6 +18,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from treasury_watch.domain.payment import (
     AMOUNT,
     FIELDS,
+    FIRST_YEAR,
+    LAST_YEAR,
     AccountKind,
     BusinessType,
     PayeeKind,
@@ -26,8 +28,6 @@ from treasury_watch.domain.payment import (
     UnitLevel,
 )
 from treasury_watch.domain.verdict import Action, HitMode, Level, Verdict
-
-FIRST_YEAR, LAST_YEAR = 1900, 9998  # of event_time: room for local days and windows on both sides
 
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"

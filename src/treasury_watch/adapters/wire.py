@@ -21,8 +21,8 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 import msgspec
 from pydantic import ValidationError
 
-from treasury_watch.adapters.messages import FIRST_YEAR, LAST_YEAR, PaymentInstruction, is_attribute, is_unicode
-from treasury_watch.domain.payment import AMOUNT, FIELDS, Instruction, Kind, masked
+from treasury_watch.adapters.messages import PaymentInstruction, is_attribute, is_unicode
+from treasury_watch.domain.payment import AMOUNT, FIELDS, FIRST_YEAR, LAST_YEAR, Instruction, Kind, masked
 from treasury_watch.domain.verdict import Decision, Refusal
 
 MAX_BYTES = 65_536

@@ -25,6 +25,7 @@ Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 AttributeValue = str | bool | Int64 | float
 
 HOME_CURRENCY = "CNY"
+FIRST_YEAR, LAST_YEAR = 1900, 9998  # of event_time: room for local days and windows on both sides
 
 
 class Instruction(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
@@ -196,7 +197,9 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
 AMOUNT = re.compile(r"-?[0-9]{1,16}\.[0-9]{2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_ACCOUNT_GAPS = re.compile(r"[\s\-‐-―−]")
+_INVISIBLE = "\u00ad\u200b-\u200f\u2060\ufeff"  # soft hyphen, spaces and joiners without width, marks of direction
+_ACCOUNT_GAPS = re.compile(rf"[\s\-\u2010-\u2015\u2212{_INVISIBLE}]")
+_NAME_GAPS = re.compile(rf"[{_INVISIBLE}]")
 
 
 def field_of(name: str) -> Field | None:
@@ -235,18 +238,18 @@ def moment_of(us: int) -> datetime:
 
 
 def account_form(text: str) -> str:
-    """The form in which account and card numbers are compared: NFKC, no white space, no hyphens or dashes."""
+    """The form in which account and card numbers are compared: NFKC, no white space, no hyphens, nothing invisible."""
     if text.isascii() and text.isalnum():
         return text
     return _ACCOUNT_GAPS.sub("", unicodedata.normalize("NFKC", text))
 
 
 def name_form(text: str) -> str:
-    """The form in which names and purposes are compared: NFKC, outer space removed, inner runs of space made one."""
+    """The form in which names and purposes are compared: NFKC, nothing invisible, no outer or doubled space."""
     normal = text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
     if normal.isalnum():  # CJK counts as alphanumeric: most names end here
         return normal
-    return " ".join(normal.split())
+    return " ".join(_NAME_GAPS.sub("", normal).split())
 
 
 def masked(number: str) -> str:

@@ -145,7 +145,8 @@ class Engine:
             hits.append(found)
             if found.mode == "live" and found.excepted is None:
                 severity = max(severity, SEVERITY[found.action])
-                evidence_required = evidence_required or rule.evidence_required
+                # Evidence is filed with a case, and what is only recorded opens none.
+                evidence_required |= rule.evidence_required and SEVERITY[found.action] > 0
         return Settled(VERDICTS[severity], evidence_required, tuple(hits))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from treasury_watch.domain.payment import AMOUNT, Instruction
+from treasury_watch.domain.payment import AMOUNT, FIRST_YEAR, LAST_YEAR, Instruction
 from treasury_watch.domain.verdict import Decision, Duplicate, Hit, Refusal
 from treasury_watch.engine.assess import Engine
 from treasury_watch.engine.program import Program
@@ -59,7 +59,7 @@ def _run_step(engine: Engine, start: datetime, base: Mapping[str, Any], step: St
     """What is wrong with a step, or None."""
     try:
         instruction = _instruction({**base, **step.pay}, start + timedelta(microseconds=step.at_us), number)
-    except ValueError as error:
+    except (OverflowError, ValueError) as error:
         return f"not a valid instruction: {error}"
     (outcome,) = engine.assess([instruction])
     engine.absorb()
@@ -84,6 +84,8 @@ def _instruction(pay: Mapping[str, Any], event_time: datetime, number: int) -> I
         }
     if "amount" in fields and not AMOUNT.fullmatch(fields["amount"]):
         raise ValueError(f"amount {fields['amount']} is not a decimal with two places")
+    if not FIRST_YEAR <= event_time.year <= LAST_YEAR:
+        raise ValueError(f"the event time lies in the year {event_time.year}, not in {FIRST_YEAR} to {LAST_YEAR}")
     return msgspec.convert(fields, Instruction)
 
 

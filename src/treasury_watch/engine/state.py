@@ -181,7 +181,7 @@ class State:
         return sorted(rows, key=lambda row: (isinstance(row[0], bytes), row[0]))
 
     def load(self, data: bytes) -> None:
-        """Takes the place of this state. Raises StateError on bytes of another version or of other windows."""
+        """Takes the place of this state. Raises StateError on bytes that are damaged or of other make."""
         try:
             version, layout, scopes = msgspec.msgpack.decode(data)
         except (msgspec.DecodeError, ValueError, TypeError) as error:
@@ -190,7 +190,10 @@ class State:
             raise StateError(f"state of version {version}; this engine reads version {VERSION}")
         if layout != self._layout:
             raise StateError("state of a rule set with other windows, or of another max_lateness")
-        self.scopes = {key: self._load_scope(*row) for key, row in scopes.items()}
+        try:
+            self.scopes = {key: self._load_scope(*row) for key, row in scopes.items()}
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            raise StateError(f"a state that is damaged: {error}") from None
 
     def _load_scope(self, watermark: int, ids: list[tuple[str, bytes]], series: list[list[Any]]) -> Scope:
         scope = Scope(len(self._series))

@@ -76,7 +76,7 @@ def _plain(value: Any, *, named: bool) -> Any:
         case tuple() | list():
             return [_plain(each, named=named) for each in value]
     if is_dataclass(value):
-        kept = [each.name for each in fields(value) if each.name != "span"]
+        kept = [each.name for each in fields(value) if each.init and each.name != "span"]
         return [type(value).__name__, *(_plain(getattr(value, name), named=named) for name in kept)]
     if hasattr(value, "__struct_fields__"):
         return [_plain(getattr(value, name), named=named) for name in value.__struct_fields__]

@@ -52,6 +52,7 @@ from treasury_watch.rules.schema import (
     WordList,
 )
 
+LONGEST = 100_000  # characters of code for one value: each level of features that use one twice doubles it
 LONG_TEXT = 64  # characters: what a pattern says of longer texts is not remembered
 _COMPARISONS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _TEXT_KINDS = (Kind.TEXT, Kind.NAME, Kind.ACCOUNT, Kind.ENUM)
@@ -324,6 +325,8 @@ class Compiler:
         """Code for a value that is computed when it is first asked for and kept for the rest of the call."""
         if key not in self._lazy:
             made = code()  # first: what it needs must be declared before it
+            if len(made) > LONGEST:
+                raise ValueError("a feature builds on others too deeply: what it needs stands in it many times over")
             self._lazy[key] = (f"{prefix}{len(self._lazy)}", made)
         name, made = self._lazy[key]
         return f"({name} if {name} is not U else ({name} := {made}))"

@@ -53,6 +53,10 @@ class Dated:
 
     since: date | None
     value: Scalar
+    truth: bool = dataclass_field(init=False, repr=False)  # whether the value is one: 1 == True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "truth", isinstance(self.value, bool))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +163,20 @@ class Not:
 class Leaf:
     """One subject, one operator, and its right-hand side.
 
-    `operand` by operator: `between` and `in`, `not_in` and `contains_any` with literal words: a tuple of operands;
-    `in_list` and
-    `contains_any` with a list: a WordList; `is_missing`: a bool; `length`: a tuple of (operator, operand) pairs, as
-    in `length: {gte: 2, lt: 10}`;
-    `same_as`: the FieldRef or FeatureRef it equals; all others: one operand.
+    `operand` by operator: `between`, `in`, `not_in` and `contains_any` with literal words: a tuple of operands;
+    `in_list`, and `contains_any` with a list: a WordList; `is_missing`: a bool; `length`: a tuple of pairs of operator
+    and operand, as in `length: {gte: 2, lt: 10}`; `same_as`: the FieldRef or FeatureRef it equals; others: one operand.
     """
 
     subject: FieldRef | FeatureRef
     operator: Operator
     operand: Any
     span: Span | None = dataclass_field(default=None, compare=False, repr=False)
+    truths: tuple[bool, ...] = dataclass_field(init=False, repr=False)  # which literals are truth values: 1 == True
+
+    def __post_init__(self) -> None:
+        literals = self.operand if isinstance(self.operand, tuple) else (self.operand,)
+        object.__setattr__(self, "truths", tuple(isinstance(each, bool) for each in literals))
 
 
 Condition = All | Any_ | None_ | Not | Leaf
