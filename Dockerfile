@@ -2,8 +2,8 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 COPY requirements.lock requirements-dev.lock ./
 RUN python -m venv /opt/treasury-watch \
- && /opt/treasury-watch/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
- && pip install --no-cache-dir --require-hashes -r requirements-dev.lock
+ && /opt/treasury-watch/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock \
+ && pip install --no-cache-dir --require-hashes --no-deps -r requirements-dev.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY rules rules
