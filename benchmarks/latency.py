@@ -10,7 +10,7 @@ import asyncio
 import gc
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from time import monotonic, time
+from time import monotonic, process_time, time
 from typing import NamedTuple
 from urllib.request import urlopen
 
@@ -81,11 +81,10 @@ async def _measure(sizes: Sizes, broker: Broker, messages: Iterator[Message]) ->
             consumer.assign(partitions(settings, "decisions"))
             for rate in RATES:
                 some = list(islice(messages, rate * (sizes.warm_up_seconds + sizes.latency_seconds)))
-                before = monotonic(), cpu_seconds(worker.pid), cpu_seconds(broker.pid)
+                before = _moment(worker, broker)
                 due, decided = await _at_rate(rate, some, settings, producer, consumer)
-                after = monotonic(), cpu_seconds(worker.pid), cpu_seconds(broker.pid)
-                figures += _figures(rate, some[rate * sizes.warm_up_seconds :], due, decided)
-                figures += _shares(rate, before, after)
+                shares = _shares(rate, before, _moment(worker, broker))
+                figures += [*_figures(rate, some[rate * sizes.warm_up_seconds :], due, decided), *shares]
         await asyncio.to_thread(worker.popen.terminate)
     return Section(
         "latency",
@@ -165,11 +164,14 @@ def _figures(
         yield Figure(f"{rate:,}/s, {name} until the worker hands the decision over", quantile(handed, share), "ms")
 
 
-Moment = tuple[float, float | None, float | None]  # clock, CPU of the worker and of the broker
+Moment = tuple[float, tuple[float | None, ...]]  # clock; CPU of worker, broker and this process so far
+
+
+def _moment(worker: Process, broker: Broker) -> Moment:
+    return monotonic(), (cpu_seconds(worker.pid), cpu_seconds(broker.pid), process_time())
 
 
 def _shares(rate: int, before: Moment, after: Moment) -> Iterator[Figure]:
-    for place, name in ((1, "worker"), (2, "broker")):
-        start, end = before[place], after[place]
+    for name, start, end in zip(("worker", "broker", "client"), before[1], after[1], strict=True):
         if start is not None and end is not None:
             yield Figure(f"{rate:,}/s, {name}'s share of a core", 100 * (end - start) / (after[0] - before[0]), "%")
