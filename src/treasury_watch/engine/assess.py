@@ -52,8 +52,7 @@ class Engine:
         times will do.
 
         Refuses `too_late` what is older than the newest accepted of its partition-key value by more than
-        `max_lateness`, and
-        `conflicting_duplicate` what carries a known id with other content.
+        `max_lateness`, and `conflicting_duplicate` what carries a known id with other content.
         """
         program, state, settle, log = self.program, self.state, self._settle, self.state.log
         partition_key, max_lateness_us, ruleset = program.partition_key, program.max_lateness_us, program.ruleset
@@ -71,21 +70,25 @@ class Engine:
                 continue
             instruction_id = instruction.instruction_id
             fingerprint = sha256(_canonical(instruction)).digest()[:16]
-            seen = scope.ids.find(instruction_id)
+            ids = scope.ids
+            seen = ids.newest.get(instruction_id)
+            if seen is None and ids.older:
+                seen = ids.find(instruction_id)
             if seen is not None:
                 if us_in(seen) >= watermark - max_lateness_us:
                     same = fingerprint_in(seen) == fingerprint
                     outcomes.append(Duplicate(instruction_id) if same else _CONFLICT)
                     continue
-                scope.ids.drop(instruction_id)
-            scope.ids.newest[instruction_id] = seen_of(fingerprint, us)
+                ids.drop(instruction_id)
+            ids.newest[instruction_id] = seen_of(fingerprint, us)
             new_ids += (scope, instruction_id, seen)
             if us > watermark:
                 scope.watermark = us
             today = program.days.of(us)
             if today is not day:
                 day, judge = today, program.judge(today)
-            amount = program.amount(instruction, fen_of(instruction.amount), today.ordinal)
+            fen = fen_of(instruction.amount)
+            amount = fen if instruction.currency is None else program.amount(instruction, fen, today.ordinal)
             settled = judge(instruction, us, amount, today, scope, settle, log)  # type: ignore[misc]
             outcomes.append(
                 Decision(

@@ -31,6 +31,7 @@ from treasury_watch.rules.schema import Aggregate, RuleSet, Table
 
 DEFAULT_MAX_LATENESS = timedelta(days=31)
 _MISSING = object()
+_NOWHERE = (-1, -1)  # where RE2 says that a pattern without a match is
 _REMEMBERED = 16_384  # texts a pattern
 
 Judge = Callable[..., Any]
@@ -128,10 +129,12 @@ def pattern(text: str) -> Callable[[str], bool]:
     """
     options = re2.Options()
     options.log_errors = False
-    search = re2.compile(text.encode(), options).search  # on bytes: spares counting characters
+    # RE2's own object, below the module that imitates `re`: that takes three times as long, for matches nobody asks.
+    match, unanchored = re2.compile(text.encode(), options)._regexp.Match, re2._Anchor.UNANCHORED
 
     def found(value: str) -> bool:
-        return search(value.encode()) is not None
+        data = value.encode()
+        return bool(match(unanchored, data, 0, len(data))[0] != _NOWHERE)
 
     return lru_cache(_REMEMBERED)(found)
 
