@@ -44,14 +44,14 @@ class Run:
     def rate(self) -> float:
         return self.counted / (self.last - self.first)
 
-    def figures(self) -> list[Figure]:
+    def figures(self, name: str) -> list[Figure]:
         figures = []
         if self.process_cpu is not None:
-            figures.append(Figure("  its own CPU for each instruction", self.process_cpu / self.counted * 1e6, "µs"))
-            figures.append(Figure("  its share of a core", 100 * self.process_cpu / (self.last - self.first), "%"))
+            figures.append(Figure(f"{name}'s CPU for each instruction", self.process_cpu / self.counted * 1e6, "µs"))
+            figures.append(Figure(f"{name}'s share of a core", 100 * self.process_cpu / (self.last - self.first), "%"))
         if self.broker_cpu is not None:
             figures.append(
-                Figure("  the broker's CPU for each instruction", self.broker_cpu / self.counted * 1e6, "µs")
+                Figure(f"broker's CPU for each instruction of the {name}", self.broker_cpu / self.counted * 1e6, "µs")
             )
         return figures
 
@@ -93,9 +93,9 @@ async def _measure(sizes: Sizes, broker: Broker, messages: list[Message]) -> Sec
             Figure("first decision to last", ours.rate, "instructions/s", AIM),
             Figure("start of the process to last decision", len(messages) / ours.last, "instructions/s"),
             Figure("start of the process to first decision", ours.first, "s"),
-            *ours.figures(),
+            *ours.figures("worker"),
             Figure(f"ordinary Faust app, {len(few):,} instructions", ordinary.rate, "instructions/s"),
-            *ordinary.figures(),
+            *ordinary.figures("ordinary app"),
             Figure("ratio", ours.rate / ordinary.rate, "times", AIM_RATIO),
         ),
         (
