@@ -16,6 +16,7 @@ from treasury_watch.engine.blocks import Blocks
 from treasury_watch.engine.windows import (
     add_entry,
     add_time,
+    beside,
     count,
     cut_times,
     cut_values,
@@ -43,10 +44,13 @@ class Key:
     naive: list[tuple[int, int]] = field(default_factory=list)  # (time, value) in order, ties as they came
 
     def add(self, us: int, value: int) -> None:
-        if self.keeps:
-            add_entry(self.series, "k", self.series.get("k"), us, value)
+        held = self.series.get("k")
+        if held is None:
+            self.series["k"] = beside(us, value) if self.keeps else us
+        elif self.keeps:
+            add_entry(self.series, "k", held, us, value)
         else:
-            add_time(self.series, "k", self.series.get("k"), us)
+            add_time(self.series, "k", held, us)
         self.naive.append((us, value if self.keeps else 0))
         self.naive.sort(key=lambda entry: entry[0])
 

@@ -163,6 +163,7 @@ def _column(table: Table, column: str, kind: Kind) -> Column:
 _NAMES: dict[str, Any] = {
     "U": _MISSING,
     "BEFORE_ALL": ANCIENT,
+    "BIAS": windows.BIAS,
     "account_form": account_form,
     "name_form": name_form,
     "is_normalized": is_normalized,

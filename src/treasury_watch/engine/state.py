@@ -123,7 +123,11 @@ class State:
             keys -= len(looked_at)
             for key in looked_at:
                 entries = keyed.get(key)
-                if entries is not None and oldest(entries, series.keeps) < before:
+                if entries is None:
+                    continue
+                lone = not series.keeps and isinstance(entries, int)  # most are, and a call for each would be felt
+                first: int = entries if lone else oldest(entries, series.keeps)  # type: ignore[assignment]
+                if first < before:
                     gone = trim(keyed, key, before, series.keeps)
                     if series.symbolic:
                         for symbol in gone:

@@ -106,21 +106,17 @@ def mean(part: array[int] | Cut, own: int | None) -> int | Fraction | None:
     return simplest(Fraction(total(part, own or 0), n)) if n else None
 
 
-def add_entry(series: Keyed, key: str | bytes, entries: int | array[int] | Blocks | None, us: int, value: int) -> None:
-    """Adds an entry with a value to what is held under a key."""
-    if entries is None:
-        series[key] = us << 64 | value + BIAS
-    elif isinstance(entries, Blocks):
+def add_entry(series: Keyed, key: str | bytes, entries: int | array[int] | Blocks, us: int, value: int) -> None:
+    """Adds an entry with a value to what is held under a key; the first is the int that `beside` makes of it."""
+    if isinstance(entries, Blocks):
         entries.insert(us, value)
     else:
         _add(series, key, entries, us, value, True)
 
 
-def add_time(series: Keyed, key: str | bytes, entries: int | array[int] | Blocks | None, us: int) -> None:
-    """Adds an entry without a value to what is held under a key."""
-    if entries is None:
-        series[key] = us
-    elif isinstance(entries, Blocks):
+def add_time(series: Keyed, key: str | bytes, entries: int | array[int] | Blocks, us: int) -> None:
+    """Adds an entry without a value to what is held under a key; the first is its time."""
+    if isinstance(entries, Blocks):
         entries.insert(us, 0)
     else:
         _add(series, key, entries, us, 0, False)

@@ -469,9 +469,10 @@ class Compiler:
         lines = [] if may_lack_key else [f"k = {key}"]
         if series.keeps:
             own = f"scope.symbols.take({self._own(series)})" if series.symbolic else self._own(series)
-            lines += [f"add_entry({at}, k, {entries}, t, {own})"]
+            first, further = f"t << 64 | {own} + BIAS", f"add_entry({at}, k, {entries}, t, {own})"
         else:
-            lines += [f"add_time({at}, k, {entries}, t)"]
+            first, further = "t", f"add_time({at}, k, {entries}, t)"
+        lines += [f"if {entries} is None:", f"    {at}[k] = {first}", "else:", f"    {further}"]  # most keys are new
         lines.append(f"log += (scope, {series.index}, k, t)")
         if not tests:
             return lines
