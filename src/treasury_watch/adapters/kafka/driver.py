@@ -25,7 +25,7 @@ from treasury_watch.adapters.kafka.admission import Record
 
 FETCH_MAX_WAIT_MS = 25  # how long a partition with news may wait behind a fetch of partitions without
 # A batch of one message costs a millisecond of CPU, a batch of ten hardly more. So where a few are there already when
-# they are asked for, the next are left to gather for a moment: at a thousand a second that shortens the queue (ADR 0015).
+# they are asked for, the next are left to gather for a moment: at a thousand a second that shortens queues (ADR 0015).
 GATHER_SECONDS = 0.003
 GATHER_BELOW = 50  # messages: with more, a batch is worth its cost
 THERE_ALREADY_SECONDS = 0.002
