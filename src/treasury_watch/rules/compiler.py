@@ -81,8 +81,7 @@ class Compiler:
     `judge(p, t, amount, day, scope, settle, log)` takes an instruction, its event time (microseconds), its amount in
     CNY (fen, or None), its local day and the scope of its partition-key value. It calls `settle(fired, …)` if a rule
     fired, adds the instruction to the series that it belongs to, extends `log` by scope, series number, key and time
-    of each addition, and returns what
-    `settle` returned, or None.
+    of each addition, and returns what `settle` returned, or None.
     """
 
     def __init__(
