@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -51,30 +51,53 @@ def demo(
     note(f"starting … {NOTICE}")
     with (
         failing_on(DemoError, EmbeddedBrokerError, BrokerError, SettingsError),
-        _stopping_on_signals(),
+        _Stop() as stop,
         Demo() as running,
+        _view(running, lang) as show,
     ):
-        try:
-            with _view(running, lang) as show:
-                asyncio.run(running.run(seconds, show))
-        except KeyboardInterrupt:
+        asyncio.run(stop.ending(running.run(seconds, show)))
+        if stop.asked:
             note("stopping …")
     _summarise(running.board)
 
 
-@contextmanager
-def _stopping_on_signals() -> Iterator[None]:
-    """A terminal that closes and a plain `kill` end the demo as Ctrl-C does: with its children."""
+class _Stop:
+    """Ctrl-C, a plain `kill` and a terminal that closes: noted when they come, heeded where the demo can end whole.
 
-    def interrupt(*_: Any) -> NoReturn:
-        raise KeyboardInterrupt
+    An exception out of a signal's handler would come anywhere, also between the start of a child and the note of it.
+    """
 
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
+    def __init__(self) -> None:
+        self.asked = False
+        self._heed: Callable[[], object] = lambda: None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[each] = signal.signal(each, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, handler in self._before.items():
             signal.signal(each, handler)
+
+    def _note(self, *_: object) -> None:
+        self.asked = True
+        self._heed()
+
+    async def ending(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does the work until it is done or a stop is asked for; one that was asked for before ends it at once."""
+        task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+        self._heed = lambda: loop.call_soon_threadsafe(task.cancel)
+        if self.asked:
+            task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not self.asked:
+                raise
+        finally:
+            self._heed = lambda: None
 
 
 @contextmanager
