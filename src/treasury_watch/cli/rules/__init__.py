@@ -1,0 +1,24 @@
+"""Commands for rule authors, one module each; each is named in `COMMANDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import typer
+
+from treasury_watch.cli.rules.check import check
+from treasury_watch.cli.rules.schema import schema
+from treasury_watch.cli.rules.test import run_inline_tests
+
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "check": check,
+    "test": run_inline_tests,
+    "schema": schema,
+}
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="Rule files: check them, run their tests.")
+    for name, command in COMMANDS.items():
+        group.command(name)(command)
+    app.add_typer(group, name="rules")
