@@ -13,9 +13,10 @@ from typing import Any
 
 from treasury_watch.domain.calendar import LocalDay
 from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, Kind, account_form, field_of, name_form
-from treasury_watch.engine import values, windows
+from treasury_watch.engine import windows
 from treasury_watch.engine.program import Program, pattern
 from treasury_watch.engine.state import ANCIENT, Scope
+from treasury_watch.rules import values
 from treasury_watch.rules.meaning import FOREVER, LONG_KEY, column_kind, param_on, runtime_value, spelled_out
 from treasury_watch.rules.plan import SeriesKey
 from treasury_watch.rules.schema import (

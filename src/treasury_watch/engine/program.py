@@ -22,8 +22,9 @@ from treasury_watch.domain.payment import (
     name_form,
     partition_key_of,
 )
-from treasury_watch.engine import values, windows
+from treasury_watch.engine import windows
 from treasury_watch.engine.state import ANCIENT
+from treasury_watch.rules import values
 from treasury_watch.rules.compiler import Compiler
 from treasury_watch.rules.meaning import boundaries, column_kind, runtime_value
 from treasury_watch.rules.plan import Series, plan, running, series_key

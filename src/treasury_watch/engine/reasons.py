@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 from treasury_watch.domain.payment import Kind, field_of, masked
 from treasury_watch.domain.verdict import Excepted, Hit, HitMode, Text
 from treasury_watch.engine.conditions import Judged
-from treasury_watch.engine.values import money_text, number_text
 from treasury_watch.rules.schema import (
     Aggregate,
     All,
@@ -30,6 +29,7 @@ from treasury_watch.rules.schema import (
     Param,
     Rule,
 )
+from treasury_watch.rules.values import money_text, number_text
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 

@@ -21,9 +21,9 @@ import msgspec
 
 from treasury_watch.engine.ids import Ids, us_in
 from treasury_watch.engine.symbols import Symbols
-from treasury_watch.engine.values import simplest
 from treasury_watch.engine.windows import Keyed, count, held, oldest, packed_since, remove_entry, trim
 from treasury_watch.rules.plan import Series
+from treasury_watch.rules.values import simplest
 
 VERSION = 1
 ANCIENT = -(2**63)  # before every event time

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from fractions import Fraction
 
 from treasury_watch.engine.blocks import BLOCK, Blocks, Cut, insert, remove
-from treasury_watch.engine.values import simplest
+from treasury_watch.rules.values import simplest
 
 Keyed = dict[str | bytes, "int | array[int] | Blocks"]
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treasury_watch.engine import values
 from treasury_watch.engine.symbols import Symbols
-from treasury_watch.engine.values import any_word, decimal_text, in_home_currency, money_text, number_text
+from treasury_watch.rules import values
+from treasury_watch.rules.values import any_word, decimal_text, in_home_currency, money_text, number_text
 
 # --- words ---
 
