@@ -10,7 +10,8 @@ from treasury_watch.rules.features import DATED, FORMS
 from treasury_watch.rules.operands import FIELD_OPERAND
 from treasury_watch.rules.operators import COMPARISONS, OPERATORS, Right
 from treasury_watch.rules.reader import EXCEPTION, RULE, RULE_FILE
-from treasury_watch.rules.reference import LIST_ENTRY, LIST_FILE, RISK_POINTS_FILE, TABLE_FILE
+from treasury_watch.rules.reference import LIST_ENTRY, LIST_FILE, TABLE_FILE
+from treasury_watch.rules.risk_points import RISK_POINT, RISK_POINTS_FILE
 from treasury_watch.rules.ruletests import EXPECT, STEP, TEST, VERDICTS
 from treasury_watch.rules.shapes import IDENTIFIER, JsonSchema, Line, ListOf
 
@@ -55,6 +56,7 @@ def json_schema() -> dict[str, Any]:
             "length": _length(),
             "name": IDENTIFIER.schema(),
             "scalar": _SCALAR,
+            "risk_point": RISK_POINT.schema(),
             "list_entry": {"anyOf": [Line().schema(), LIST_ENTRY.schema()]},
             "test": TEST.schema(),
             "step": STEP.schema(),

@@ -14,7 +14,7 @@ from treasury_watch.domain.payment import name_form
 from treasury_watch.rules import scalars
 from treasury_watch.rules.diagnostics import LINE_ENDS, did_you_mean, use_one_of
 from treasury_watch.rules.schema import NamedList, Scalar, Span, Table
-from treasury_watch.rules.shapes import IDENTIFIER, Bilingual, Day, Key, Line, ListOf, MapOf, Raw, Record, Word
+from treasury_watch.rules.shapes import IDENTIFIER, Day, Key, Line, ListOf, MapOf, Raw, Record, Word
 from treasury_watch.rules.source import MappingNode, Report, ScalarNode, text_of
 from treasury_watch.rules.types import COLUMN_TYPES, FORMS
 
@@ -46,15 +46,6 @@ TABLE_FILE = Record(
         Key("dated", IDENTIFIER, "the column with the first local day on which a row holds"),
     ),
 )
-RISK_POINT = Record(
-    "risk point",
-    (
-        Key("id", Line(), "its number, as rules give it", True),
-        Key("title", Bilingual(), "what can go wrong", True),
-        Key("measure", Bilingual(), "what answers it", True),
-    ),
-)
-RISK_POINTS_FILE = Record("list of risk points", (Key("risk_points", ListOf(RISK_POINT), "the risk points", True),))
 
 _KEY_TYPES = ("text", "account", "name")
 _EXCHANGE_RATES = "exchange_rates"
@@ -82,12 +73,6 @@ def read_list(root: MappingNode, report: Report) -> NamedList | None:
     if len(report.diagnostics) > before:
         return None
     return NamedList(read["list"], read["owner"], read["basis"], MappingProxyType(entries))
-
-
-def read_risk_points(root: MappingNode, report: Report) -> tuple[str, ...]:
-    """The ids of the risk points that there are."""
-    read = RISK_POINTS_FILE.read(root, report) or {}
-    return tuple(each["id"] for each in read.get("risk_points", ()) if "id" in each)
 
 
 def read_table(root: MappingNode, csv_path: str, csv: bytes | None, report: Report) -> Table | None:

@@ -12,7 +12,8 @@ from treasury_watch.rules.checks import CHECKS, LOADING_CHECKS, Kept
 from treasury_watch.rules.diagnostics import Diagnostic, any_of, in_order
 from treasury_watch.rules.lock import FILE_NAME, read_lock
 from treasury_watch.rules.reader import FileRead, read_rule_file
-from treasury_watch.rules.reference import read_list, read_risk_points, read_table
+from treasury_watch.rules.reference import read_list, read_table
+from treasury_watch.rules.risk_points import RiskPoint, read_risk_points
 from treasury_watch.rules.schema import NamedList, RuleSet, Span, Table
 from treasury_watch.rules.scope import Reference
 from treasury_watch.rules.source import MappingNode, Report, compose
@@ -63,10 +64,15 @@ def check(ruleset: RuleSet, files: Mapping[str, bytes], as_of: date) -> list[Dia
     """
     report = Report()
     lock = next((read_lock(path, data, report) for path, data in files.items() if _is_lock(path)), None)
-    points = _roots(files, report)["risk_points"]
-    ids = tuple(each for root in points.values() for each in read_risk_points(root, report)) if points else None
-    kept = Kept(ruleset, lock, ids, as_of)
+    points = risk_points_of(files)
+    kept = Kept(ruleset, lock, None if points is None else tuple(each.id for each in points), as_of)
     return in_order([*report.diagnostics, *(found for each in CHECKS for found in each(kept))])
+
+
+def risk_points_of(files: Mapping[str, bytes]) -> tuple[RiskPoint, ...] | None:
+    """The risk points of a rule set that could be read; `None` if no file lists any."""
+    roots = _roots(files, Report())["risk_points"]
+    return tuple(each for root in roots.values() for each in read_risk_points(root, Report())) if roots else None
 
 
 def _is_lock(path: str) -> bool:
