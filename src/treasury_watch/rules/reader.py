@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from treasury_watch.domain.payment import FIELDS, field_of
@@ -14,6 +16,7 @@ from treasury_watch.rules.features import read_feature, read_param
 from treasury_watch.rules.operands import fitted_param
 from treasury_watch.rules.reasons import pieces
 from treasury_watch.rules.ruletests import read_test_base, read_tests
+from treasury_watch.rules.scalars import scalar
 from treasury_watch.rules.schema import Exception_, Param, Rule, RuleFile, Span
 from treasury_watch.rules.scope import Reference, Scope
 from treasury_watch.rules.shapes import (
@@ -22,6 +25,7 @@ from treasury_watch.rules.shapes import (
     Bilingual,
     Day,
     Flag,
+    JsonSchema,
     Key,
     Line,
     ListOf,
@@ -35,6 +39,30 @@ from treasury_watch.rules.shapes import (
 from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode
 from treasury_watch.rules.types import Sort, Type
 
+_SHARE = re.compile(r"(?:100(?:\.0{1,4})?|[1-9]?[0-9](?:\.[0-9]{1,4})?)%")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share written in percent, read as the exact part of one: 0.5% is 0.005."""
+
+    def read(self, node: Node, report: Report) -> Decimal | None:
+        found = scalar(node, report, "a share as in 0.5%")
+        if found is None:
+            return None
+        if not _SHARE.fullmatch(found.text):
+            report.error(found.span, "TW108", f"`{found.text}` is not a share", "expected 0% to 100%, as in 0.5%")
+            return None
+        return Decimal(found.text[:-1]) / 100
+
+    def schema(self) -> JsonSchema:
+        return {"type": "string", "pattern": f"^{_SHARE.pattern}$"}
+
+
+EXPECT = Record(
+    "expectation",
+    (Key("max_share", Share(), "a back-test fails if the rule hits more of the payments than this", True),),
+)
 EFFECTIVE = Record(
     "period of effect",
     (
@@ -68,6 +96,7 @@ _SHARED = (
         Word("on_missing", ("pass", "warn", "intercept")),
         "what follows if the condition is missing (default: warn)",
     ),
+    Key("expect", EXPECT, "what `rules backtest` holds it to"),
 )
 DEFAULTS = Record("defaults block", _SHARED)
 RULE = Record(
@@ -176,6 +205,7 @@ def _read_rule(node: Node, defaults: Mapping[str, Any], reference: Reference, re
         exceptions=tuple(each for each in exceptions if each is not None),
         reason=own["reason"],
         span=id_node.span if id_node is not None else node.span,
+        max_share=read.get("expect", {}).get("max_share"),
     )
 
 

@@ -215,6 +215,7 @@ class Rule:
     exceptions: tuple[Exception_, ...]
     reason: Text  # templates: {name} of a field, feature or param
     span: Span | None = dataclass_field(default=None, compare=False, repr=False)
+    max_share: Decimal | None = dataclass_field(default=None, compare=False)  # of payments, expected of a back-test
 
 
 @dataclass(frozen=True, slots=True)
