@@ -9,9 +9,11 @@ from itertools import combinations
 
 from treasury_watch.domain.payment import FIELDS
 from treasury_watch.rules.canonical import condition_of, logic_hash
+from treasury_watch.rules.catalogue import Row
+from treasury_watch.rules.coverage import RUNNING, tested_of
 from treasury_watch.rules.diagnostics import Diagnostic, Severity, did_you_mean
 from treasury_watch.rules.lock import FILE_NAME, Locked, locked_rules
-from treasury_watch.rules.schema import Param, Rule, RuleFile, RuleSet, Span, Step
+from treasury_watch.rules.schema import Param, Rule, RuleFile, RuleSet, Span
 
 # --- without these, a rule set has no meaning: `read` makes them ---
 
@@ -69,6 +71,7 @@ class Kept:
     lock: Mapping[str, Locked] | None
     risk_points: tuple[str, ...] | None
     as_of: date
+    catalogue: tuple[Row, ...] | None = None
 
 
 def untested(kept: Kept) -> Iterator[Diagnostic]:
@@ -77,18 +80,14 @@ def untested(kept: Kept) -> Iterator[Diagnostic]:
         for rule in file.rules:
             if rule.mode != "live":
                 continue
-            hitting = [test.steps for test in file.tests if any(_hits(step, rule) for step in test.steps)]
-            if not hitting:
+            tested = tested_of(rule, file)
+            if not tested.hit:
                 yield _finding(
                     rule.span, "TW601", f"no test hits the live rule `{rule.id}`", _test_hint(file), "warning"
                 )
-            elif all(_hits(step, rule) for steps in hitting for step in steps):
+            elif not tested.boundary_miss:
                 hint = "add a step to one of its tests that is just not hit"
                 yield _finding(rule.span, "TW602", f"no boundary miss of `{rule.id}`", hint, "warning")
-
-
-def _hits(step: Step, rule: Rule) -> bool:
-    return step.expect.rules is not None and rule.id in step.expect.rules
 
 
 def _test_hint(file: RuleFile) -> str:
@@ -136,7 +135,7 @@ def stale_lock(kept: Kept) -> Iterator[Diagnostic]:
 
 def twins(kept: Kept) -> Iterator[Diagnostic]:
     """Two rules with one logic say everything twice."""
-    running = [rule for rule in kept.ruleset.rules if rule.mode in ("live", "shadow")]
+    running = [rule for rule in kept.ruleset.rules if rule.mode in RUNNING]
     for one, other in combinations(running, 2):
         if _overlap(one, other) and condition_of(one) == condition_of(other):
             message = f"`{other.id}` has the same logic as `{one.id}`"
@@ -164,6 +163,24 @@ def risk_points(kept: Kept) -> Iterator[Diagnostic]:
             yield _finding(rule.span, "TW209", f"`{rule.id}` names the risk point `{rule.risk_point}`", hint)
 
 
+def catalogued(kept: Kept) -> Iterator[Diagnostic]:
+    """A catalogue names rules that exist and all that run; a row without any says why."""
+    known = [rule.id for rule in kept.ruleset.rules]
+    named = {each.id for row in kept.catalogue or () for each in row.rules}
+    for row in kept.catalogue or ():
+        for each in row.rules:
+            if each.id not in known:
+                hint = did_you_mean(each.id, known)
+                yield _finding(each.span, "TW211", f"row {row.number} names the rule `{each.id}`", hint)
+        if not row.rules and row.left_out is None:
+            hint = "name its rules, or say why there are none: `left_out: {zh: …, en: …}`"
+            yield _finding(row.span, "TW609", f"row {row.number} has no rule", hint, "warning")
+    for rule in kept.ruleset.rules if kept.catalogue is not None else ():
+        if rule.mode in RUNNING and rule.id not in named:
+            hint = "add it to the row that it carries out"
+            yield _finding(rule.span, "TW608", f"`{rule.id}` is in no row of the catalogue", hint, "warning")
+
+
 CHECKS: tuple[Callable[[Kept], Iterator[Diagnostic]], ...] = (
     untested,
     expired_exceptions,
@@ -171,6 +188,7 @@ CHECKS: tuple[Callable[[Kept], Iterator[Diagnostic]], ...] = (
     stale_lock,
     twins,
     risk_points,
+    catalogued,
 )
 
 

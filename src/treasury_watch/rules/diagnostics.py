@@ -49,6 +49,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TW208": "the reason names nothing that the rule knows, or its braces do not pair",
         "TW209": "the risk point does not exist",
         "TW210": "no rule of this id in the file",
+        "TW211": "the catalogue names a rule that does not exist",
         # types
         "TW301": "the operator does not apply to this field or feature",
         "TW302": "the value can never equal the field",
@@ -75,6 +76,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TW605": "rules.lock does not list the rules as they are",
         "TW606": "two rules with the same logic",
         "TW607": "risk-points.yaml is missing, so that risk points cannot be checked",
+        "TW608": "a running rule in no row of the catalogue",
+        "TW609": "a row of the catalogue without rules and without a reason",
     }
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from treasury_watch.domain.payment import FIELDS
+from treasury_watch.rules.catalogue import CATALOGUE_FILE, ROW
 from treasury_watch.rules.conditions import GROUPS, SUBJECTS, WORDS
 from treasury_watch.rules.features import DATED, FORMS
 from treasury_watch.rules.operands import FIELD_OPERAND
@@ -37,7 +38,7 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "treasury-watch rule file",
-        "oneOf": [each.schema() for each in (RULE_FILE, LIST_FILE, TABLE_FILE, RISK_POINTS_FILE)],
+        "oneOf": [each.schema() for each in (RULE_FILE, LIST_FILE, TABLE_FILE, RISK_POINTS_FILE, CATALOGUE_FILE)],
         "$defs": {
             "rule": RULE.schema(),
             "condition": _condition(),
@@ -56,6 +57,7 @@ def json_schema() -> dict[str, Any]:
             "length": _length(),
             "name": IDENTIFIER.schema(),
             "scalar": _SCALAR,
+            "catalogue_row": ROW.schema(),
             "risk_point": RISK_POINT.schema(),
             "list_entry": {"anyOf": [Line().schema(), LIST_ENTRY.schema()]},
             "test": TEST.schema(),

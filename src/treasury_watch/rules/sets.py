@@ -8,6 +8,7 @@ from datetime import date
 from types import MappingProxyType
 
 from treasury_watch.rules.canonical import reference_hash, set_hash
+from treasury_watch.rules.catalogue import Row, read_catalogue
 from treasury_watch.rules.checks import CHECKS, LOADING_CHECKS, Kept
 from treasury_watch.rules.diagnostics import Diagnostic, any_of, in_order
 from treasury_watch.rules.lock import FILE_NAME, read_lock
@@ -19,7 +20,7 @@ from treasury_watch.rules.scope import Reference
 from treasury_watch.rules.source import MappingNode, Report, compose
 
 # What a YAML file is, by the key that it must have.
-KINDS = ("ruleset", "list", "table", "risk_points")
+KINDS = ("ruleset", "list", "table", "risk_points", "catalogue")
 
 
 def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
@@ -35,6 +36,8 @@ def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
     reference = Reference(lists, tables, whole=not report.diagnostics)
     for root in roots["risk_points"].values():
         read_risk_points(root, report)
+    for root in roots["catalogue"].values():
+        read_catalogue(root, report)
     found = [(root, read_rule_file(path, root, reference, report)) for path, root in roots["ruleset"].items()]
     if not roots["ruleset"] and not report.diagnostics:
         first = min(files, default=".")
@@ -65,7 +68,9 @@ def check(ruleset: RuleSet, files: Mapping[str, bytes], as_of: date) -> list[Dia
     report = Report()
     lock = next((read_lock(path, data, report) for path, data in files.items() if _is_lock(path)), None)
     points = risk_points_of(files)
-    kept = Kept(ruleset, lock, None if points is None else tuple(each.id for each in points), as_of)
+    kept = Kept(
+        ruleset, lock, None if points is None else tuple(each.id for each in points), as_of, catalogue_of(files)
+    )
     return in_order([*report.diagnostics, *(found for each in CHECKS for found in each(kept))])
 
 
@@ -73,6 +78,12 @@ def risk_points_of(files: Mapping[str, bytes]) -> tuple[RiskPoint, ...] | None:
     """The risk points of a rule set that could be read; `None` if no file lists any."""
     roots = _roots(files, Report())["risk_points"]
     return tuple(each for root in roots.values() for each in read_risk_points(root, Report())) if roots else None
+
+
+def catalogue_of(files: Mapping[str, bytes]) -> tuple[Row, ...] | None:
+    """The rows of a rule set's catalogue that could be read; `None` if it has no catalogue."""
+    roots = _roots(files, Report())["catalogue"]
+    return tuple(each for root in roots.values() for each in read_catalogue(root, Report())) if roots else None
 
 
 def _is_lock(path: str) -> bool:
