@@ -1,4 +1,4 @@
-"""The rule guide and the risk points say what is there."""
+"""The rule guide says what is there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from datetime import date
 from pathlib import Path
 
-from treasury_watch.adapters.rulefiles import default_rules, load
 from treasury_watch.engine.ruletest import run_tests
 from treasury_watch.rules import CODES, check, read
 from treasury_watch.rules.features import AGGREGATES, ARITHMETIC
@@ -36,13 +35,3 @@ def test_every_word_of_the_language_is_explained() -> None:
     words = {*OPERATORS, *AGGREGATES, *ARITHMETIC, *COLUMN_TYPES}
     words |= {key.name for record in (RULE_FILE, RULE, EXCEPTION) for key in record.keys}
     assert [word for word in sorted(words) if not re.search(rf"`[^`\n]*\b{word}\b[^`\n]*`", GUIDE)] == []
-
-
-def test_the_table_of_risk_points_lists_the_rules_that_name_them() -> None:
-    rows = re.findall(
-        r"^\| (RP-\d+) \|.*\| ([A-Z0-9 -]+) \|$", (DOCS / "risk-points.md").read_text("utf-8"), re.MULTILINE
-    )
-    named: dict[str, list[str]] = {}
-    for rule in load(default_rules()).rules:
-        named.setdefault(str(rule.risk_point), []).append(rule.id)
-    assert {point: rules.split() for point, rules in rows} == named

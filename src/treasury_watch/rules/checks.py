@@ -10,7 +10,7 @@ from itertools import combinations
 from treasury_watch.domain.payment import FIELDS
 from treasury_watch.rules.canonical import condition_of, logic_hash
 from treasury_watch.rules.catalogue import Row
-from treasury_watch.rules.coverage import RUNNING, tested_of
+from treasury_watch.rules.coverage import RUNNING, cases_of
 from treasury_watch.rules.diagnostics import Diagnostic, Severity, did_you_mean
 from treasury_watch.rules.lock import FILE_NAME, Locked, locked_rules
 from treasury_watch.rules.schema import Param, Rule, RuleFile, RuleSet, Span
@@ -80,7 +80,7 @@ def untested(kept: Kept) -> Iterator[Diagnostic]:
         for rule in file.rules:
             if rule.mode != "live":
                 continue
-            tested = tested_of(rule, file)
+            tested = cases_of(rule, file)
             if not tested.hit:
                 yield _finding(
                     rule.span, "TW601", f"no test hits the live rule `{rule.id}`", _test_hint(file), "warning"

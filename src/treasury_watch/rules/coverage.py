@@ -19,7 +19,7 @@ _STEP_ORDER: Mapping[str | None, int] = {step: at for at, step in enumerate(STEP
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Cases:
     """What the inline tests of its file show of a rule."""
 
     hit: bool  # a step expects it by its id
@@ -52,7 +52,7 @@ class Covered:
 class Coverage:
     points: tuple[Covered, ...]  # in the order of the steps of a payment, then of the file
     pointless: tuple[Rule, ...]  # running rules that name no risk point of the list
-    untested: tuple[tuple[Rule, Tested], ...]  # live rules whose tests lack a case
+    untested: tuple[tuple[Rule, Cases], ...]  # live rules whose tests lack a case
 
     @property
     def is_whole(self) -> bool:
@@ -65,7 +65,7 @@ def coverage(ruleset: RuleSet, points: Sequence[RiskPoint]) -> Coverage:
     running = sorted((rule for rule in ruleset.rules if rule.mode in RUNNING), key=lambda rule: rule.id)
     known = {point.id for point in points}
     in_order = sorted(points, key=lambda each: _STEP_ORDER.get(each.step, len(STEPS)))
-    tested = [(rule, tested_of(rule, file)) for file in ruleset.files for rule in file.rules if rule.mode == "live"]
+    tested = [(rule, cases_of(rule, file)) for file in ruleset.files for rule in file.rules if rule.mode == "live"]
     return Coverage(
         tuple(Covered(each, tuple(rule for rule in running if rule.risk_point == each.id)) for each in in_order),
         tuple(rule for rule in running if rule.risk_point not in known),
@@ -73,12 +73,12 @@ def coverage(ruleset: RuleSet, points: Sequence[RiskPoint]) -> Coverage:
     )
 
 
-def tested_of(rule: Rule, file: RuleFile) -> Tested:
+def cases_of(rule: Rule, file: RuleFile) -> Cases:
     """What the tests of a file show of one of its rules."""
     hitting = [test.steps for test in file.tests if any(hits(step, rule) for step in test.steps)]
     used = {name for name in fields_of(rule) if _may_be_missing(name)}
     steps = [step for test in file.tests for step in test.steps]
-    return Tested(
+    return Cases(
         bool(hitting),
         any(not hits(step, rule) for steps in hitting for step in steps),
         any(_lacks(step, file.test_base, used) for step in steps) if used else None,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import typer
 
 from treasury_watch.cli.rules.check import check
+from treasury_watch.cli.rules.coverage import coverage
 from treasury_watch.cli.rules.schema import schema
 from treasury_watch.cli.rules.test import run_inline_tests
 
@@ -14,6 +15,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "check": check,
     "test": run_inline_tests,
     "schema": schema,
+    "coverage": coverage,
 }
 
 
