@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from tests.rules.texts import HEAD, REASON, RULE, rule_file
 from treasury_watch.domain.verdict import Text
 from treasury_watch.rules import check, read
 from treasury_watch.rules.catalogue import FalseAlarm
-from treasury_watch.rules.sets import catalogue_of
+from treasury_watch.rules.sets import catalogue_of, risk_points_of
 
 WHEN = "  when: {field: amount, gt: 1.00}\n"
 ROW = """\
@@ -89,3 +91,13 @@ def test_the_catalogue_is_no_part_of_the_hash() -> None:
     assert with_it is not None
     assert without is not None
     assert with_it.hash == without.hash
+
+
+def test_the_examples_of_the_rule_guide_are_read_without_complaint() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "rule-guide.md").read_text("utf-8")
+    blocks = re.findall(r"```yaml\n((?:catalogue|risk_points):.*?)```", guide, re.DOTALL)
+    files = {f"{number}.yaml": block.encode() for number, block in enumerate(blocks)}
+    assert len(files) == 2
+    assert read({"office.yaml": rule_file(WHEN), **files})[1] == []
+    assert [row.number for row in catalogue_of(files) or ()] == [2, 29]
+    assert [point.id for point in risk_points_of(files) or ()] == ["RP-02"]

@@ -104,6 +104,7 @@ def test_a_row_shows_names_rules_what_they_read_level_and_mode() -> None:
         "  when: {all: [{feature: share, gt: 1}, {field: payee_account, in_list: debarred}]}\n",
         "title: {zh: 公务卡, en: Official card}, rules: [RULE-001]",
     )
+    assert "\n| 7 | 公务卡 | Official card | RULE-001 | yellow | shadow |\n" in page
     assert "\n## 7 公务卡 · Official card\n" in page
     assert page.endswith(
         "| RULE-001 | Rule<br>规则 | — | list debarred<br>table official_cards | yellow 黄 | shadow 试运行 |\n"
@@ -114,6 +115,7 @@ def test_a_row_says_why_it_is_left_out_what_it_does_not_cover_and_what_answers_f
     assert catalogue_of_rule(WHEN, "left_out: {zh: 没有此项。, en: no such row}").endswith(
         "## 7\n\nLeft out 未列入: no such row. 没有此项。\n"
     )
+    assert "\n| 7 | — | — | — | — | — |\n" in catalogue_of_rule(WHEN, "rules: []")
     assert catalogue_of_rule(WHEN, "rules: []").endswith("## 7\n\nNo rule yet. 尚无规则。\n")
     page = catalogue_of_rule(
         WHEN,

@@ -89,18 +89,31 @@ Level 级别: grey 灰 prohibit 禁止; red 红 intercept 拦截; orange 橙 war
 blue 蓝 record 记录. Mode 状态: live 启用; shadow 试运行, recorded without effect; draft 草稿, only checked;
 retired 停用.
 """
+_OVERVIEW = ("#", "中文", "English", "rules 规则", "level 级别", "mode 状态")
 _RULE_TABLE = ("rule 规则", "title 名称", "thresholds 阈值", "reads 引用", "level 级别", "mode 状态")
 
 
 def catalogue_page(ruleset: RuleSet, rows: Sequence[Row]) -> str:
     """Row → names, rules with thresholds, level and mode, what is not covered, false alarms with what answers them."""
     rules = {rule.id: rule for rule in ruleset.rules}
-    return "\n".join((_CATALOGUE_HEAD, *(_row_section(row, rules, ruleset.lists) for row in rows)))
+    overview = _table(_OVERVIEW, [_overview_row(row, rules) for row in rows])
+    return "\n".join((_CATALOGUE_HEAD, overview, *(_row_section(row, rules, ruleset.lists) for row in rows)))
+
+
+def _overview_row(row: Row, rules: Mapping[str, Rule]) -> tuple[str, ...]:
+    own = _rules_of(row, rules)
+    names = (row.title.zh, row.title.en) if row.title else (_NOTHING, _NOTHING)
+    columns = ([rule.id for rule in own], [rule.level for rule in own], [rule.mode for rule in own])
+    return (str(row.number), *names, *(" ".join(dict.fromkeys(each)) or _NOTHING for each in columns))
+
+
+def _rules_of(row: Row, rules: Mapping[str, Rule]) -> list[Rule]:
+    return [rules[each.id] for each in row.rules if each.id in rules]
 
 
 def _row_section(row: Row, rules: Mapping[str, Rule], lists: Mapping[str, NamedList]) -> str:
     title = f"## {row.number}" + (f" {row.title.zh} · {row.title.en}" if row.title else "")
-    own = [rules[each.id] for each in row.rules if each.id in rules]
+    own = _rules_of(row, rules)
     parts = [title + "\n"]
     if row.left_out is not None:
         parts.append(f"Left out 未列入: {_sentence(row.left_out)}\n")
