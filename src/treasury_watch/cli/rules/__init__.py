@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import typer
 
+from treasury_watch.cli.rules.backtest import backtest
 from treasury_watch.cli.rules.check import check
 from treasury_watch.cli.rules.coverage import coverage
 from treasury_watch.cli.rules.schema import schema
@@ -16,6 +17,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "test": run_inline_tests,
     "schema": schema,
     "coverage": coverage,
+    "backtest": backtest,
 }
 
 
