@@ -15,8 +15,9 @@ from typing import IO, NamedTuple
 import msgspec
 
 from treasury_watch.adapters.simulation.chance import Chance
-from treasury_watch.adapters.simulation.traffic import Draft, Traffic
-from treasury_watch.adapters.simulation.violations import KINDS, Kind, Step
+from treasury_watch.adapters.simulation.payments import Draft, Payments
+from treasury_watch.adapters.simulation.traffic import Traffic
+from treasury_watch.adapters.simulation.violations import KINDS, Kind, Plant, Step
 from treasury_watch.adapters.simulation.workdays import busyness, next_working
 from treasury_watch.adapters.wire import encode_instruction
 from treasury_watch.domain.payment import Instruction
@@ -27,7 +28,12 @@ SHANGHAI = timezone(timedelta(hours=8))  # Asia/Shanghai has had no other offset
 # Payments by half hour from 08:30 to 18:00, relative to each other: a morning peak and a quiet noon.
 _OPENS, _HALF_HOURS = time(8, 30), (5, 10, 13, 14, 13, 11, 6, 2, 2, 4, 9, 11, 12, 12, 11, 10, 9, 5, 3)
 _LAST_STEP = timedelta(hours=8, minutes=30)  # after opening: later, a step might miss its day
-_PLANT_EVERY = 100  # instructions in a long run, fewer in a short one
+_CLOSES = timedelta(hours=9, minutes=30)  # after opening
+_PLANT_EVERY, _PLANT_OFTEN, _PLANTS = (
+    100,
+    10,
+    160,
+)  # a plant every 100 instructions, oftener where that makes few plants
 _LATE_ONE_IN = 300
 
 
@@ -35,12 +41,18 @@ class Label(msgspec.Struct, frozen=True):
     """What was planted with one instruction: its kind and the rules of the shipped pack that must hit it.
 
     `rule_ids` is empty for a part that is in order by itself: the first of two equal payments, all but the last part of
-    a split.
+    a split; for a near miss, which the rules of its row must spare; and where no rule can be held to it (row 40).
     """
 
     instruction_id: str
     kind: str
     rule_ids: tuple[str, ...]
+    row: int  # of the catalogue
+    near_miss: bool
+    violation: str  # shared by the instructions of one plant
+    part: int  # from 1
+    parts: int
+    instruction_ids: tuple[str, ...]  # of its parts up to this one
 
 
 class Simulated(NamedTuple):
@@ -104,6 +116,41 @@ def write_simulation(
     return summary
 
 
+class _Plant:
+    """A planted violation. Once a step was missed, the steps after it would prove nothing and are dropped."""
+
+    __slots__ = ("broken", "ids", "kind", "name", "near_miss", "parts")
+
+    def __init__(self, name: str, card: _Card, parts: int) -> None:
+        self.name = name
+        self.kind, self.near_miss = card.kind, card.near_miss
+        self.parts = parts
+        self.ids: list[str] = []
+        self.broken = False
+
+    def label(self, instruction_id: str, step: Step) -> Label:
+        self.ids.append(instruction_id)
+        return Label(
+            instruction_id,
+            self.kind.name,
+            step.rule_ids,
+            self.kind.row,
+            self.near_miss,
+            self.name,
+            len(self.ids),
+            self.parts,
+            tuple(self.ids),
+        )
+
+
+class _Card(NamedTuple):
+    """What a deck of plants is made of: each kind once, and once its near miss."""
+
+    kind: Kind
+    plant: Plant
+    near_miss: bool
+
+
 class _Due(NamedTuple):
     """A planned step: sent at the first moment from `at` on, if that is still on the same day."""
 
@@ -113,68 +160,76 @@ class _Due(NamedTuple):
     plant: _Plant
 
 
-class _Plant:
-    """A planted violation. Once a step was missed, the steps after it would prove nothing and are dropped."""
-
-    __slots__ = ("broken", "kind")
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.broken = False
+_DECK = [
+    _Card(kind, plant, near_miss)
+    for kind in KINDS
+    for plant, near_miss in ((kind.plant, False), (kind.near_miss, True))
+    if plant is not None
+]
 
 
 class _Run:
     def __init__(self, seed: int, payments: int, days: int, start: date) -> None:
-        self.payments = payments
+        self.count = payments
         self.days = [start + timedelta(days=each) for each in range(days)]
         self.chance = Chance(seed)
-        self.traffic = Traffic(self.chance, payments // days)
+        self.payments = Payments(self.chance, payments // days)
+        self.traffic = Traffic(self.payments)
         self.prefix = f"S{seed}-{start:%y%m%d}-"
-        self.plant_every = max(10, min(_PLANT_EVERY, payments // 40))
+        self.plant_every = max(_PLANT_OFTEN, min(_PLANT_EVERY, payments // _PLANTS))
         self.due: list[_Due] = []
-        self.planned = 0
-        self.deck: list[Kind] = []
-        self.rests_until: dict[str, date] = {}
+        self.evenings: dict[date, _Due] = {}
+        self.steps = self.plants = 0  # planned so far
+        self.deck: list[_Card] = []
+        self.rests_until: dict[tuple[str, bool], date] = {}
 
     def instructions(self) -> Iterator[Simulated]:
         sent = 0
-        for day, moments in self._moments():
+        for day, count in self._counts():
             self._drop_missed(day)
-            for moment in moments:
+            self.traffic.open_day(day, count)
+            for left, moment in zip(range(count - 1, -1, -1), self._moments(day, count), strict=True):
                 if sent % self.plant_every == self.plant_every // 2:
                     self._plant(moment)
                 sent += 1
-                yield self._next(f"{self.prefix}{sent:08d}", moment)
+                instruction_id = f"{self.prefix}{sent:08d}"
+                evening = None if left else self.evenings.pop(day, None)
+                if evening is None or evening.plant.broken:
+                    yield self._next(instruction_id, moment)
+                else:
+                    yield self._planted(instruction_id, evening.at, evening)
 
     def _next(self, instruction_id: str, moment: datetime) -> Simulated:
         while self.due and self.due[0].at <= moment:
-            _, _, step, plant = heappop(self.due)
-            if plant.broken:
-                continue
-            label = Label(instruction_id, plant.kind, step.rule_ids)
-            return Simulated(self._instruction(instruction_id, moment, step.draft), label)
+            due = heappop(self.due)
+            if not due.plant.broken:
+                return self._planted(instruction_id, moment, due)
         draft = self.traffic.next()
         self.traffic.sent(instruction_id, draft)
         if self.chance.below(_LATE_ONE_IN) == 0:
-            moment -= timedelta(milliseconds=self.chance.between(60_000, 7_200_000))
-        return Simulated(self._instruction(instruction_id, moment, draft), None)
+            opened = datetime.combine(moment.date(), _OPENS, SHANGHAI)
+            late = timedelta(milliseconds=self.chance.between(60_000, 7_200_000))
+            moment = max(opened, moment - late)
+        return Simulated(_instruction(instruction_id, moment, draft), None)
 
-    def _instruction(self, instruction_id: str, moment: datetime, draft: Draft) -> Instruction:
-        return Instruction(instruction_id=instruction_id, event_time=moment, **draft)
+    def _planted(self, instruction_id: str, moment: datetime, due: _Due) -> Simulated:
+        draft, step = due.step.draft, due.step
+        if step.corrects is not None:
+            draft = draft | {"corrects": due.plant.ids[step.corrects]}
+        return Simulated(_instruction(instruction_id, moment, draft), due.plant.label(instruction_id, step))
 
-    def _moments(self) -> Iterator[tuple[date, Iterator[datetime]]]:
-        """The days with the moments of their instructions, exactly as many in all as payments were asked for."""
+    def _counts(self) -> Iterator[tuple[date, int]]:
+        """The days with the numbers of their instructions, exactly as many in all as payments were asked for."""
         weights = [busyness(day) for day in self.days]
         total, before, sent = sum(weights), 0, 0
         for day, weight in zip(self.days, weights, strict=True):
             before += weight
-            count = self.payments * before // total - sent
+            count = self.count * before // total - sent
             sent += count
             if count:
-                self.traffic.open_day(day, count)
-                yield day, self._moments_of(day, count)
+                yield day, count
 
-    def _moments_of(self, day: date, count: int) -> Iterator[datetime]:
+    def _moments(self, day: date, count: int) -> Iterator[datetime]:
         opens = datetime.combine(day, _OPENS, SHANGHAI)
         total, before, sent = sum(_HALF_HOURS), 0, 0
         for half_hour, weight in enumerate(_HALF_HOURS):
@@ -190,24 +245,33 @@ class _Run:
             heappop(self.due).plant.broken = True
 
     def _plant(self, now: datetime) -> None:
-        """Plans the next kind of the deck that there is still time for."""
+        """Plans the next of the deck that there is still time for."""
         if not self.deck:
-            self.deck = self.chance.shuffled(KINDS)
-        for kind in reversed(self.deck):
-            if self.rests_until.get(kind.name, date.min) > now.date():
+            self.deck = self.chance.shuffled(_DECK)
+        for place in range(len(self.deck) - 1, -1, -1):
+            card = self.deck[place]
+            kind, key = card.kind, (card.kind.name, card.near_miss)
+            if self.rests_until.get(key, date.min) > now.date():
                 continue
-            steps = kind.plant(self.traffic)
+            steps = card.plant(self.payments)
             times = self._times(now, steps)
-            if times is None or not _within(kind, times):
+            if not times or not _within(kind, times):
                 continue
-            self.deck.remove(kind)
-            self.rests_until[kind.name] = now.date() + timedelta(days=kind.rest)
-            plant = _Plant(kind.name)
+            del self.deck[place]
+            self.rests_until[key] = now.date() + timedelta(days=kind.rest)
+            self.plants += 1
+            plant = _Plant(f"{self.prefix}V{self.plants:06d}", card, len(steps))
             for at, step in zip(times, steps, strict=True):
-                heappush(self.due, _Due(at, self.planned, step, plant))
-                self.planned += 1
+                self._plan(_Due(at, self.steps, step, plant))
+                self.steps += 1
             return
         self.deck = []
+
+    def _plan(self, due: _Due) -> None:
+        if due.step.evening:
+            self.evenings[due.at.date()] = due
+        else:
+            heappush(self.due, due)
 
     def _times(self, now: datetime, steps: list[Step]) -> list[datetime] | None:
         """When the steps are due, or None when one would come after its day's close or the last day."""
@@ -220,10 +284,19 @@ class _Run:
                 at = datetime.combine(day, _OPENS, SHANGHAI) + timedelta(seconds=self.chance.below(25_000))
             else:
                 at += timedelta(seconds=step.seconds)
-            if at.date() > self.days[-1] or at > datetime.combine(at.date(), _OPENS, SHANGHAI) + _LAST_STEP:
+            opened = datetime.combine(at.date(), _OPENS, SHANGHAI)
+            if at.date() > self.days[-1] or at > opened + _LAST_STEP:
                 return None
+            if step.evening:
+                if at.date() in self.evenings:
+                    return None
+                at = opened + _CLOSES + timedelta(seconds=step.seconds)
             times.append(at)
         return times
+
+
+def _instruction(instruction_id: str, moment: datetime, draft: Draft) -> Instruction:
+    return Instruction(instruction_id=instruction_id, event_time=moment, **draft)
 
 
 def _within(kind: Kind, times: list[datetime]) -> bool:
