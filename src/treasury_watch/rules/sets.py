@@ -76,14 +76,19 @@ def check(ruleset: RuleSet, files: Mapping[str, bytes], as_of: date) -> list[Dia
 
 def risk_points_of(files: Mapping[str, bytes]) -> tuple[RiskPoint, ...] | None:
     """The risk points of a rule set that could be read; `None` if no file lists any."""
-    roots = _roots(files, Report())["risk_points"]
+    roots = _roots_of("risk_points", files)
     return tuple(each for root in roots.values() for each in read_risk_points(root, Report())) if roots else None
 
 
 def catalogue_of(files: Mapping[str, bytes]) -> tuple[Row, ...] | None:
     """The rows of a rule set's catalogue that could be read; `None` if it has no catalogue."""
-    roots = _roots(files, Report())["catalogue"]
+    roots = _roots_of("catalogue", files)
     return tuple(each for root in roots.values() for each in read_catalogue(root, Report())) if roots else None
+
+
+def _roots_of(kind: str, files: Mapping[str, bytes]) -> Mapping[str, MappingNode]:
+    """The files of one kind. Only those are parsed that have its key in them somewhere."""
+    return _roots({path: data for path, data in files.items() if kind.encode() in data}, Report())[kind]
 
 
 def _is_lock(path: str) -> bool:
