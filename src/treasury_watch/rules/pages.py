@@ -87,7 +87,7 @@ Thresholds are defaults, to be set locally; amounts are CNY. Made of `rules/cata
 
 Level 级别: grey 灰 prohibit 禁止; red 红 intercept 拦截; orange 橙 warn, with evidence 预警并佐证; yellow 黄 warn 预警;
 blue 蓝 record 记录. Mode 状态: live 启用; shadow 试运行, recorded without effect; draft 草稿, only checked;
-retired 停用.
+retired 停用; until: the first day without the rule 失效日.
 """
 _OVERVIEW = ("#", "中文", "English", "rules 规则", "level 级别", "mode 状态")
 _RULE_TABLE = ("rule 规则", "title 名称", "thresholds 阈值", "reads 引用", "level 级别", "mode 状态")
@@ -136,7 +136,8 @@ def _rule_row(rule: Rule) -> tuple[str, ...]:
     thresholds = "<br>".join(_threshold(param) for param in rule.params.values()) or _NOTHING
     reads = "<br>".join(_references(rule)) or _NOTHING
     level, mode = LEVELS[rule.level], MODES[rule.mode]
-    return (rule.id, _both(rule.title), thresholds, reads, f"{level.en} {level.zh}", f"{mode.en} {mode.zh}")
+    ends = f"<br>until {rule.effective_until}" if rule.effective_until else ""
+    return (rule.id, _both(rule.title), thresholds, reads, f"{level.en} {level.zh}", f"{mode.en} {mode.zh}{ends}")
 
 
 def _threshold(param: Param) -> str:
