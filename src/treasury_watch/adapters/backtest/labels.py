@@ -3,7 +3,8 @@
 Two kinds of lines, as JSON, in one file or in two runs:
 
 - planted, as `simulate --labels` writes them: `{"instruction_id":…, "kind":…, "rule_ids":[…]}`; the rules named must
-  hit the payment. Such a file is taken to name everything that was planted.
+  hit the payment. Of a near miss (`"near_miss":true`) the rules that labels of its kind name must not. Such a file is
+  taken to name everything that was planted.
 - a person's answer, such as a disposition: `{"instruction_id":…, "label":"true_alarm"|"false_alarm"}`. It speaks of the
   payment, not of one rule; payments that nobody looked at have none.
 
@@ -32,6 +33,7 @@ class _Line(msgspec.Struct):
     jurisdiction: str | None = None
     kind: str | None = None
     rule_ids: tuple[str, ...] | None = None
+    near_miss: bool = False
     label: Literal["true_alarm", "false_alarm"] | None = None
 
 
@@ -41,6 +43,7 @@ class Label:
 
     kind: str | None
     rule_ids: tuple[str, ...]
+    near_miss: bool
     label: Literal["true_alarm", "false_alarm"] | None
 
 
@@ -52,6 +55,7 @@ class Labels:
     """The labels of a file by payment; of two on one payment the later counts."""
 
     by_key: dict[Key, Label] = field(default_factory=dict)
+    rules_of: dict[str, set[str]] = field(default_factory=dict)  # kind → the rules that any of its labels names
     planted: bool = False  # whether any of them was planted
     unlabelled: int = 0  # lines with a null label, such as dispositions that say nothing of the rules
 
@@ -78,10 +82,12 @@ def read_labels(lines: Iterable[Line], name: str) -> Labels:
             labels.unlabelled += 1
             continue
         if read.rule_ids is not None or read.kind is not None:
-            found = Label(read.kind or "", tuple(sorted(set(read.rule_ids or ()))), None)
+            kind, named = read.kind or "", set(read.rule_ids or ())
+            found = Label(kind, tuple(sorted(named)), read.near_miss, None)
+            labels.rules_of.setdefault(kind, set()).update(named)
             labels.planted = True
         else:
-            found = Label(None, (), read.label)
+            found = Label(None, (), False, read.label)
         labels.by_key[read.jurisdiction, read.instruction_id] = known.setdefault(found, found)
     return labels
 
@@ -91,7 +97,7 @@ class RuleScore:
     """Hits of one rule by what is known of their payments, and the planted payments that it had to hit."""
 
     true: int = 0  # planted for this rule, or answered true_alarm
-    false: int = 0  # answered false_alarm
+    false: int = 0  # a near miss of what it looks for, or answered false_alarm
     elsewhere: int = 0  # part of something planted for other rules: neither right nor wrong
     unlabelled: int = 0
     expected: int = 0
@@ -106,7 +112,8 @@ class KindScore:
     expected: int = 0
     found: int = 0  # by every rule that the label names
     found_otherwise: int = 0  # not by all of them, but by some rule
-    rules: set[str] = field(default_factory=set)
+    near_misses: int = 0
+    hit_wrongly: int = 0  # near misses that a rule of their kind hit
 
 
 class Scores:
@@ -141,15 +148,20 @@ class Scores:
         self._count_planted(label, hits)
 
     def _count_planted(self, label: Label, hits: set[str]) -> None:
+        name = label.kind or ""
+        spared = self._labels.rules_of[name] if label.near_miss else set()
         for rule in hits:
             score = self._score(rule)
             if rule in label.rule_ids:
                 score.true += 1
+            elif rule in spared:
+                score.false += 1
             else:
                 score.elsewhere += 1
-        kind = self.kinds.setdefault(label.kind or "", KindScore())
+        kind = self.kinds.setdefault(name, KindScore())
         kind.payments += 1
-        kind.rules.update(label.rule_ids)
+        kind.near_misses += label.near_miss
+        kind.hit_wrongly += bool(hits & spared)
         if label.rule_ids:
             kind.expected += 1
             kind.found += hits.issuperset(label.rule_ids)
@@ -173,14 +185,14 @@ class Scores:
     def as_json(self, judged: Iterable[str]) -> dict[str, Any]:
         """The scores; `judged`: the ids of the rules of the set."""
         known = set(judged)
-        kinds = {name: self._kind(kind, known) for name, kind in sorted(self.kinds.items())}
+        kinds = {name: self._kind(name, kind, known) for name, kind in sorted(self.kinds.items())}
         return {
             "labels": len(self._labels.by_key),
             "not_in_file": len(self._labels.by_key) - len(self.met),
             "without_answer": self._labels.unlabelled,
             "planted": {
                 name: sum(each[name] for each in kinds.values())
-                for name in ("payments", "expected", "found", "found_otherwise")
+                for name in ("payments", "expected", "found", "found_otherwise", "near_misses", "hit_wrongly")
             }
             | {
                 "recall": ratio(
@@ -211,15 +223,18 @@ class Scores:
             },
         }
 
-    def _kind(self, kind: KindScore, known: set[str]) -> dict[str, Any]:
+    def _kind(self, name: str, kind: KindScore, known: set[str]) -> dict[str, Any]:
+        rules = self._labels.rules_of[name]
         return {
             "payments": kind.payments,
             "expected": kind.expected,
             "found": kind.found,
             "found_otherwise": kind.found_otherwise,
             "recall": ratio(kind.found, kind.expected),
-            "rules": sorted(kind.rules),
-            "not_in_set": sorted(kind.rules - known),
+            "near_misses": kind.near_misses,
+            "hit_wrongly": kind.hit_wrongly,
+            "rules": sorted(rules),
+            "not_in_set": sorted(rules - known),
         }
 
 

@@ -108,8 +108,9 @@ def _rule(rule: Rule, side: Side) -> dict[str, Any]:
 def _findings(rules: list[dict[str, Any]], side: Side) -> dict[str, Any]:
     expected = {rule.id: rule.max_share for rule in side.judged}
     noisy = [
-        {key: each[key] for key in ("hits", "payments", "share")}
-        | {"rule": each["id"], "max_share": float(limit), "expected": expected[each["id"]] is not None}
+        {"rule": each["id"]}
+        | {key: each[key] for key in ("hits", "payments", "share")}
+        | {"max_share": float(limit), "expected": expected[each["id"]] is not None}
         for each in rules
         if each["hits"] > (limit := _limit(expected[each["id"]])) * each["payments"]
     ]

@@ -49,7 +49,8 @@ def page_of(result: Mapping[str, Any]) -> str:
         rules_chart=rules_chart(result["rules"], noisy),
         months_chart=months_chart(result["months"]),
         verdicts_chart=verdicts_chart(sides),
-        verdict_names=VERDICT_NAMES | {"refused": "拒收 refused", "duplicate": "重复 duplicate"},
+        verdict_names=VERDICT_NAMES
+        | {"record": "记录 record", "refused": "拒收 refused", "duplicate": "重复 duplicate"},
         most_rules=MOST_RULES,
         most_months=MOST_MONTHS,
         most_examples=EXAMPLES,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 WIDTH = 720  # of every chart
-LABEL = 108  # what names of rows take on the left
-VALUE = 92  # what numbers take on the right
+LABEL = 108  # what names of rows take on the left, and may take where they are long
+MOST_LABEL = 240
+VALUE = 130  # what numbers take on the right
 ROW = 22
 BAR = 14
 MOST_RULES = 40
@@ -51,18 +52,19 @@ def rules_chart(rules: Sequence[Mapping[str, Any]], noisy: Sequence[str]) -> Cha
     if not shown:
         return None
     most = shown[0]["hits"]
+    left = min(max(LABEL, 8 * max(len(each["id"]) for each in shown) + 12), MOST_LABEL)
     bars, labels = [], []
     for row, each in enumerate(shown):
         y = row * ROW
-        width = _scaled(each["hits"], most, WIDTH - LABEL - VALUE)
+        width = _scaled(each["hits"], most, WIDTH - left - VALUE)
         hover = (
             f"{each['id']} {each['title']['zh']} · {each['title']['en']}: {each['hits']:,} / {each['payments']:,} "
             f"({percent(each['share'])})"
         )
         css = f"{each['mode']}{' noisy' if each['id'] in noisy else ''}"
-        bars.append(Bar(LABEL, y + (ROW - BAR) / 2, width, BAR, css, hover))
-        labels.append(Label(LABEL - 8, y + ROW - 7, each["id"], "end", hover))
-        labels.append(Label(LABEL + width + 6, y + ROW - 7, f"{each['hits']:,}", hover=hover))
+        bars.append(Bar(left, y + (ROW - BAR) / 2, width, BAR, css, hover))
+        labels.append(Label(left - 8, y + ROW - 7, _shortened(each["id"], left - 12), "end", hover))
+        labels.append(Label(left + width + 6, y + ROW - 7, f"{each['hits']:,}", hover=hover))
     return Chart(len(shown) * ROW, tuple(bars), tuple(labels), "各规则命中次数 · Hits by rule")
 
 
@@ -125,6 +127,11 @@ def percent(share: float | None) -> str:
 
 def _not_passed(verdicts: Mapping[str, int]) -> int:
     return sum(verdicts[verdict] for verdict in NOT_PASSED)
+
+
+def _shortened(name: str, width: int) -> str:
+    longest = width // 8
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def _scaled(value: int, most: int, length: float) -> float:

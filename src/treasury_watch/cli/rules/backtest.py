@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from treasury_watch.cli.console import (
     Failure,
     Json,
     by_reason,
+    console,
     emit_json,
     failing_on,
     note,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from treasury_watch.rules.schema import RuleSet
 
 SHOWN_OVERLAPS = 10
+WIDE = 120  # columns of a terminal that has room for titles
 
 
 def backtest(
@@ -156,31 +159,31 @@ def _show(result: dict[str, Any]) -> None:
 
 
 def _show_rules(result: dict[str, Any]) -> None:
+    titled = console().width >= WIDE
+    shares = _aligned(_percent(each["share"]) for each in result["rules"])
+    amounts = _aligned(_yuan(each["held"]["amount"]) for each in result["rules"])
     rows = [
         (
             each["id"],
-            each["title"]["zh"],
-            each["title"]["en"],
+            *((each["title"]["zh"], each["title"]["en"]) if titled else ()),
             each["mode"],
             each["hits"],
-            _percent(each["share"]),
+            share,
             each["held"]["payments"],
-            _yuan(each["held"]["amount"]),
+            amount,
         )
-        for each in result["rules"]
+        for each, share, amount in zip(result["rules"], shares, amounts, strict=True)
     ]
     if rows:
-        header = ("rule", "规则", "title", "mode", "hits", "share", "holds", "CNY held")
+        titles = ("规则", "title") if titled else ()
+        header = ("rule", *titles, "mode", "hits", "share", "holds", "CNY held")
         show_table(header, rows, title="Hits by rule")
 
 
 def _show_against(result: dict[str, Any]) -> None:
     against = result["against"]
-    verdicts = list(result["verdicts"])
-    statuses = [
-        *verdicts,
-        *sorted({*against["matrix"], *(s for row in against["matrix"].values() for s in row)} - {*verdicts}),
-    ]
+    statuses = list(result["verdicts"])
+    statuses += sorted({each for old, row in against["matrix"].items() for each in (old, *row)} - {*statuses})
     rows = [(old, *(against["matrix"].get(old, {}).get(new, 0) for new in statuses)) for old in statuses]
     show_table(("old ╲ new", *statuses), rows, title=f"Verdicts of {against['name']} (rows) and of these rules")
     if against["rules"]:
@@ -210,23 +213,36 @@ def _show_example(example: dict[str, Any], side: str) -> None:
 
 
 def _show_labels(labels: dict[str, Any]) -> None:
+    numbers = {"true": "true", "false": "false", "elsewhere": "other", "unlabelled": "no label"}
     rows = [
         (
             rule,
             _percent(each["precision"]),
-            _percent(each["recall"]),
-            each["true"],
-            each["false"],
-            each["elsewhere"],
-            each["unlabelled"],
-            each["expected"],
-            each["found"],
+            f"{_percent(each['recall'])} of {each['expected']:,}" if each["expected"] else "-",
+            *(each[name] for name in numbers),
         )
         for rule, each in labels["rules"].items()
     ]
     if rows:
-        header = ("rule", "precision", "recall", "true", "false", "elsewhere", "unlabelled", "expected", "found")
-        show_table(header, rows, title="Rules and labels")
+        show_table(("rule", "precision", "recall", *numbers.values()), rows, title="Hits by what labels say of them")
+    planted, answered = labels["planted"], labels["answered"]
+    if planted["expected"]:
+        typer.echo(
+            f"planted: {planted['found']:,} of {planted['expected']:,} payments are hit by all rules that their label "
+            f"names, {_percent(planted['recall'])}"
+        )
+    if planted["near_misses"]:
+        typer.echo(
+            f"near misses: {planted['hit_wrongly']:,} of {planted['near_misses']:,} are hit by rules of their kind"
+        )
+    missed = sorted({rule for kind in labels["kinds"].values() for rule in kind["not_in_set"]})
+    if missed:
+        typer.echo(f"labels name rules that are not in the set: {', '.join(missed)}")
+    for label, each in answered.items():
+        if each["payments"]:
+            typer.echo(f"{label}: {each['found']:,} of {each['payments']:,} are warned of or held")
+    if labels["not_in_file"]:
+        typer.echo(f"{labels['not_in_file']:,} labels are of payments that were not judged")
 
 
 def _show_findings(result: dict[str, Any]) -> None:
@@ -245,6 +261,13 @@ def _show_findings(result: dict[str, Any]) -> None:
         typer.echo(f"{one} and {other} overlap: {each['both']:,} payments of {each['either']:,} are hit by both")
     if len(result["overlapping"]) > SHOWN_OVERLAPS:
         typer.echo(f"… and {len(result['overlapping']) - SHOWN_OVERLAPS:,} more pairs; --json lists all")
+
+
+def _aligned(texts: Iterable[str]) -> list[str]:
+    """Numbers that are texts, to the right of their column."""
+    found = list(texts)
+    width = max(map(len, found), default=0)
+    return [each.rjust(width) for each in found]
 
 
 def _money(held: dict[str, Any]) -> str:
