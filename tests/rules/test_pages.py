@@ -100,14 +100,16 @@ def test_amounts_are_shown_to_the_fen() -> None:
 
 def test_a_row_shows_names_rules_what_they_read_level_and_mode() -> None:
     page = catalogue_of_rule(
-        "  mode: shadow\n  effective: {until: 2031-01-01}\n  features: {share: {lookup: official_cards, key: card_no, column: share}}\n"
+        "  mode: shadow\n  effective: {until: 2031-01-01}\n"
+        "  features: {share: {lookup: official_cards, key: card_no, column: share}}\n"
         "  when: {all: [{feature: share, gt: 1}, {field: payee_account, in_list: debarred}]}\n",
         "title: {zh: 公务卡, en: Official card}, rules: [RULE-001]",
     )
     assert "\n| 7 | 公务卡 | Official card | RULE-001 | yellow | shadow |\n" in page
     assert "\n## 7 公务卡 · Official card\n" in page
     assert page.endswith(
-        "| RULE-001 | Rule<br>规则 | — | list debarred<br>table official_cards | yellow 黄 |"\n        " shadow 试运行<br>until 2031-01-01 |\n"
+        "| RULE-001 | Rule<br>规则 | — | list debarred<br>table official_cards | yellow 黄 |"
+        " shadow 试运行<br>until 2031-01-01 |\n"
     )
 
 
