@@ -159,11 +159,13 @@ def _value(value: Scalar) -> str:
 
 
 def _references(rule: Rule) -> list[str]:
-    """The lists and tables that the rule reads, in the order of their names."""
+    """The lists, tables and calendars that the rule reads."""
     parts = list(_parts((rule.when, rule.features)))
     lists = {f"list {each.name}" for each in parts if isinstance(each, WordList)}
-    tables = {f"table {each.table}" for each in parts if hasattr(each, "table")}
-    return sorted(lists | tables)
+    others = {
+        f"{kind} {getattr(each, kind)}" for each in parts for kind in ("table", "calendar") if hasattr(each, kind)
+    }
+    return sorted(lists | others)
 
 
 def _word_alarms(rule: Rule, lists: Mapping[str, NamedList]) -> Iterator[str]:
