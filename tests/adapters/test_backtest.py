@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from treasury_watch.adapters.backtest import (
     read_labels,
     source_of,
 )
+from treasury_watch.adapters.backtest.labels import ratio
 from treasury_watch.adapters.jsonl import Line
 from treasury_watch.adapters.replay import Refused
 from treasury_watch.adapters.wire import encode_instruction
@@ -102,8 +104,6 @@ def test_an_amount_in_a_currency_without_a_rate_is_in_no_sum() -> None:
 
 
 def test_the_share_is_of_the_days_on_which_the_rule_was_in_effect() -> None:
-    from datetime import date
-
     rule = make_rule(
         "AMT-002", leaf("amount", "gt", yuan("1.00")), effective_from=date(2025, 3, 6), effective_until=date(2025, 3, 7)
     )
@@ -113,8 +113,6 @@ def test_the_share_is_of_the_days_on_which_the_rule_was_in_effect() -> None:
 
 
 def test_hits_that_an_exception_withholds_are_no_hits() -> None:
-    from datetime import date
-
     spared = Exception_(leaf("budget_unit", "eq", "101001"), "li", "号", date(2025, 12, 31))
     found = result(amounts("500000.00"), make_rule("AMT-001", LARGE.when, exceptions=(spared,)))
     rule = rule_of(found, "AMT-001")
@@ -174,6 +172,20 @@ def test_a_file_without_a_payment_has_a_result_too() -> None:
     assert (found["payments"], found["file"]["first_day"], found["months"]) == (0, None, {})
     assert (found["silent"], found["not_in_effect"]) == ([], ["AMT-001"])
     assert rule_of(found, "AMT-001")["share"] is None
+
+
+def test_every_key_of_the_result_is_described() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "backtesting.md").read_text("utf-8")
+    file = amounts("500000.00")
+    whole = result(file, LARGE, against=("old", make_ruleset()), labels=labels(planted(1, "AMT-001")))
+    keys = {*whole, *whole["rules"][0], *whole["against"], *whole["labels"], *whole["held"], *whole["file"]}
+    assert [each for each in sorted(keys) if f"{each}" not in text] == []
+
+
+def test_one_hit_in_ten_million_is_a_share_above_nothing() -> None:
+    assert ratio(1, 10_000_000) == 1e-07
+    assert ratio(0, 10_000_000) == 0.0
+    assert ratio(0, 0) is None
 
 
 # --- findings ---
@@ -289,7 +301,7 @@ def test_precision_and_recall_against_what_was_planted() -> None:
         "payments": 1, "expected": 1, "found": 0, "found_otherwise": 1, "recall": 0.0, "near_misses": 0,
         "hit_wrongly": 0, "rules": ["X-001"], "not_in_set": ["X-001"],
     }  # fmt: skip
-    assert found["planted"]["recall"] == round(1 / 3, 6)
+    assert found["planted"]["recall"] == 0.333333
 
 
 def test_a_near_miss_that_a_rule_of_its_kind_hits_counts_against_it() -> None:

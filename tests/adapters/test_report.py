@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.rulesets import leaf, make_rule, make_ruleset, yuan
 from treasury_watch.adapters.backtest import Source, as_json, back_test, read_labels
 from treasury_watch.adapters.jsonl import Line
 from treasury_watch.adapters.report import page_of, short_yuan
-from treasury_watch.adapters.report.charts import WIDTH, months_chart, rules_chart
+from treasury_watch.adapters.report.charts import WIDTH, months_chart, percent, rules_chart
 from treasury_watch.adapters.wire import encode_instruction
 from treasury_watch.domain.verdict import Text
 from treasury_watch.rules.schema import Rule
@@ -120,8 +121,6 @@ def test_accounts_are_masked_and_chinese_stands_before_english() -> None:
 
 
 def test_a_broken_expectation_is_told_at_the_top_with_its_numbers() -> None:
-    from decimal import Decimal
-
     text = Page(page(large(), rules=(make_rule("AMT-001", LARGE.when, max_share=Decimal("0.005")),))).text
     assert "1 of 1 payments, 100%, expected at most 0.5%" in text
     assert text.index("expected at most") < text.index("payments judged")
@@ -180,6 +179,14 @@ def test_months_are_stacked_up_to_the_busiest_one() -> None:
     assert [bar.height for bar in chart.bars] == [135.0, 45.0, 45.0, 45.0]
     assert chart.bars[1].y + chart.bars[1].height == chart.bars[0].y
     assert months_chart({"2025-12": month(0, 0)}) is None
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(None, "–"), (0.0, "0%"), (1e-07, "<0.0001%"), (1e-06, "0.0001%"), (0.119415, "11.94%"), (1.0, "100%")],
+)
+def test_a_share_that_is_there_is_never_said_to_be_nothing(share: float | None, said: str) -> None:
+    assert percent(share) == said
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,7 @@ def test_no_report_is_left_where_the_file_cannot_be_read(cli: Cli, rules: Callab
     [
         (["--on", "no-such-file"], "error: no-such-file: No such file or directory"),
         (["--on", "-"], "error: -: a back-test names its payments by the hash of a file, and this is none"),
+        (["--on", "{payments}", "--html", "-"], "error: --html -: the result has standard output"),
         (["--on", "{payments}", "--against", "no-such-dir"], "error: no-such-dir"),
         (["--on", "{payments}", "--labels", "no-such-file"], "error: no-such-file: No such file or directory"),
         (["--on", "{payments}", "--labels", "{payments}"], "error: {payments}: line 3 is no label: "),

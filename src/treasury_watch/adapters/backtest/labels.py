@@ -239,5 +239,5 @@ class Scores:
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """A share, to six places; `None` of nothing."""
-    return round(part / whole, 6) if whole else None
+    """A share, to six significant digits; `None` of nothing."""
+    return float(f"{part / whole:.6g}") if whole else None

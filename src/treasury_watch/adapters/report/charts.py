@@ -15,6 +15,7 @@ BAR = 14
 MOST_RULES = 40
 MOST_MONTHS = 36
 COLUMNS = 180  # how high the columns of months may be
+SMALLEST = 0.000001  # a share that is said in digits
 NOT_PASSED = ("warn", "intercept", "prohibit")
 
 
@@ -122,7 +123,9 @@ def told(verdicts: Mapping[str, int]) -> str:
 
 def percent(share: float | None) -> str:
     """A share as percent with four digits at most; a dash for none."""
-    return "–" if share is None else f"{share * 100:.4g}%"
+    if share is None:
+        return "–"
+    return "<0.0001%" if 0 < share < SMALLEST else f"{share * 100:.4g}%"
 
 
 def _not_passed(verdicts: Mapping[str, int]) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from treasury_watch.cli.console import (
+    STANDARD,
     Failure,
     Json,
     by_reason,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from treasury_watch.rules.schema import RuleSet
 
 SHOWN_OVERLAPS = 10
+SMALLEST = 0.000001  # a share that is said in digits
 WIDE = 120  # columns of a terminal that has room for titles
 
 
@@ -62,6 +64,8 @@ def backtest(
     directory = directory or default_rules()
     if (on.exists() and not (on.is_file() or on.is_dir())) or str(on) == "-":
         raise Failure(f"{on}: a back-test names its payments by the hash of a file, and this is none")
+    if html == STANDARD:
+        raise Failure("--html -: the result has standard output, so the report needs a file")
     with failing_on(UnreadableFile):
         opened = Lines(on)
     with failing_on(RuleErrors):
@@ -286,4 +290,6 @@ def _yuan(text: str) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share * 100:.4g} %"
+    if share is None:
+        return "-"
+    return "<0.0001 %" if 0 < share < SMALLEST else f"{share * 100:.4g} %"
