@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from treasury_watch.domain.verdict import Text
+from treasury_watch.rules.forms.aggregate import Aggregate
 from treasury_watch.rules.schema import (
-    Aggregate,
     Condition,
     Dated,
     Feature,

@@ -19,19 +19,9 @@ from treasury_watch import __version__
 from treasury_watch.domain.payment import Instruction
 from treasury_watch.domain.verdict import Decision, Duplicate, Excepted, Refusal, Text
 from treasury_watch.engine import Engine, Program
-from treasury_watch.rules.schema import (
-    Aggregate,
-    All,
-    Dated,
-    Exception_,
-    Lookup,
-    Param,
-    Rule,
-    RuleFile,
-    RuleSet,
-    Table,
-    WordList,
-)
+from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.forms.lookup import Lookup
+from treasury_watch.rules.schema import All, Dated, Exception_, Param, Rule, RuleFile, RuleSet, Table, WordList
 
 START = datetime.fromisoformat("2025-03-05T10:00:00+08:00")
 

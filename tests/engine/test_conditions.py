@@ -11,22 +11,10 @@ import pytest
 from tests.builders import make_instruction
 from tests.engine.bench import Bench
 from tests.rulesets import DAY, HOUR, aggregate, always, leaf, ref, yuan
-from treasury_watch.rules.meaning import column_kind
+from treasury_watch.rules.forms.arithmetic import Arithmetic
+from treasury_watch.rules.forms.lookup import Lookup, column_kind
 from treasury_watch.rules.operators import OPERATORS
-from treasury_watch.rules.schema import (
-    All,
-    Any_,
-    Arithmetic,
-    Condition,
-    Dated,
-    FeatureRef,
-    FieldRef,
-    Lookup,
-    Not,
-    Param,
-    Table,
-    WordList,
-)
+from treasury_watch.rules.schema import All, Any_, Condition, Dated, FeatureRef, FieldRef, Not, Param, Table, WordList
 
 LISTS = {
     "accounts": {"6222 01": None, "622202": date(2025, 3, 5), "622203": date(2025, 3, 4)},

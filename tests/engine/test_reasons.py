@@ -13,20 +13,9 @@ from tests.rulesets import HOUR, aggregate, always, leaf, make_rule, make_rulese
 from treasury_watch.domain.payment import Instruction
 from treasury_watch.domain.verdict import Hit, Text
 from treasury_watch.engine import Engine, Program
-from treasury_watch.rules.schema import (
-    All,
-    Any_,
-    Arithmetic,
-    Condition,
-    Dated,
-    Feature,
-    FieldRef,
-    Lookup,
-    None_,
-    Not,
-    Param,
-    Table,
-)
+from treasury_watch.rules.forms.arithmetic import Arithmetic
+from treasury_watch.rules.forms.lookup import Lookup
+from treasury_watch.rules.schema import All, Any_, Condition, Dated, Feature, FieldRef, None_, Not, Param, Table
 
 CARD = {
     "limit": Decimal("50000.00"), "holder": "张　敏", "spare": "6222 0000 1111 2222", "until": date(2026, 1, 31),

@@ -19,7 +19,7 @@ from treasury_watch.domain.verdict import Decision, Duplicate, Text
 from treasury_watch.engine import Engine, Program, StateError
 from treasury_watch.engine import state as encoding
 from treasury_watch.engine.blocks import BLOCK
-from treasury_watch.rules.schema import Aggregate
+from treasury_watch.rules.forms.aggregate import Aggregate
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
 

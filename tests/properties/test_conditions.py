@@ -18,23 +18,11 @@ from tests.rulesets import HOUR, aggregate, leaf, ref
 from treasury_watch.domain.payment import Instruction
 from treasury_watch.engine.conditions import Judged, conjunction, negation
 from treasury_watch.engine.reasons import hit
+from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.forms.arithmetic import Arithmetic
+from treasury_watch.rules.forms.lookup import Lookup
 from treasury_watch.rules.operators import OPERATORS
-from treasury_watch.rules.schema import (
-    Aggregate,
-    All,
-    Any_,
-    Arithmetic,
-    Condition,
-    Dated,
-    FieldRef,
-    Leaf,
-    Lookup,
-    None_,
-    Not,
-    Param,
-    Table,
-    WordList,
-)
+from treasury_watch.rules.schema import All, Any_, Condition, Dated, FieldRef, Leaf, None_, Not, Param, Table, WordList
 
 # --- Kleene's logic by itself ---
 

@@ -17,7 +17,7 @@ from tests.rulesets import DAY, HOUR, aggregate, leaf, make_rule, make_ruleset, 
 from treasury_watch.domain.payment import Instruction, account_form, fen_of, microseconds, name_form
 from treasury_watch.domain.verdict import Decision, Text
 from treasury_watch.engine import Engine, Program
-from treasury_watch.rules.schema import Aggregate
+from treasury_watch.rules.forms.aggregate import Aggregate
 from treasury_watch.rules.values import money_text, number_text
 
 CASH = leaf("settlement", "in", ("cash", "cash_cheque"))

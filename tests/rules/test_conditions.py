@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.rules.texts import errors_of, read_rule
-from treasury_watch.rules.schema import All, Any_, FeatureRef, FieldRef, Leaf, Lookup, None_, Not, Param, WordList
+from treasury_watch.rules.forms.lookup import Lookup
+from treasury_watch.rules.schema import All, Any_, FeatureRef, FieldRef, Leaf, None_, Not, Param, WordList
 
 
 def when(text: str) -> Any:

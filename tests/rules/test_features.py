@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from tests.rules.texts import SECOND_US, errors_of, read_rule
-from treasury_watch.rules.schema import Aggregate, Arithmetic, Dated, FeatureRef, FieldRef, Leaf, Lookup, Param
+from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.forms.arithmetic import Arithmetic
+from treasury_watch.rules.forms.lookup import Lookup
+from treasury_watch.rules.schema import Dated, FeatureRef, FieldRef, Leaf, Param
 
 WHEN = "  when: {field: amount, gt: 1.00}\n"
 

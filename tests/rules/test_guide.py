@@ -8,7 +8,7 @@ from pathlib import Path
 
 from treasury_watch.engine.ruletest import run_tests
 from treasury_watch.rules import CODES, check, read
-from treasury_watch.rules.features import AGGREGATES, ARITHMETIC
+from treasury_watch.rules.features import FORMS as FEATURES
 from treasury_watch.rules.operators import OPERATORS
 from treasury_watch.rules.reader import EXCEPTION, RULE, RULE_FILE
 from treasury_watch.rules.types import COLUMN_TYPES
@@ -32,6 +32,6 @@ def test_every_code_is_in_the_table_with_its_meaning() -> None:
 
 
 def test_every_word_of_the_language_is_explained() -> None:
-    words = {*OPERATORS, *AGGREGATES, *ARITHMETIC, *COLUMN_TYPES}
+    words = {*OPERATORS, *FEATURES, *COLUMN_TYPES}
     words |= {key.name for record in (RULE_FILE, RULE, EXCEPTION) for key in record.keys}
     assert [word for word in sorted(words) if not re.search(rf"`[^`\n]*\b{word}\b[^`\n]*`", GUIDE)] == []

@@ -6,7 +6,8 @@ import pytest
 
 from tests.rules.texts import CARDS, read_rule, read_set
 from treasury_watch.domain.payment import FIELDS
-from treasury_watch.rules.types import Sort, arithmetic_sort, comparable, field_type, type_of
+from treasury_watch.rules.forms.arithmetic import sort_of
+from treasury_watch.rules.types import Sort, comparable, field_type, type_of
 
 M, C, N, B = Sort.MONEY, Sort.COUNT, Sort.NUMBER, Sort.BARE
 
@@ -40,9 +41,9 @@ M, C, N, B = Sort.MONEY, Sort.COUNT, Sort.NUMBER, Sort.BARE
 def test_money_and_numbers_calculate_like_dimensions(kind: str, sorts: list[Sort], expected: Sort | None) -> None:
     if expected is None:
         with pytest.raises(TypeError):
-            arithmetic_sort(kind, sorts)
+            sort_of(kind, sorts)
     else:
-        assert arithmetic_sort(kind, sorts) is expected
+        assert sort_of(kind, sorts) is expected
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from treasury_watch.rules import check as check_set
 from treasury_watch.rules.lock import FILE_NAME
 from treasury_watch.rules.schema import RuleSet
 
-_PATTERNS = ("*.yaml", "*.yml", FILE_NAME, "lists/*.y*ml", "tables/*.y*ml", "tables/*.csv")
+_PATTERNS = ("*.yaml", "*.yml", FILE_NAME, "lists/*.y*ml", "tables/*.y*ml", "tables/*.csv", "calendars/*.y*ml")
 
 
 def load(directory: Path) -> RuleSet:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from treasury_watch.domain.payment import microseconds, moment_of
@@ -76,3 +78,8 @@ class Days:
             )
             self._by_ordinal[found.ordinal] = found
         return found
+
+
+def year_starts(zone: str) -> Callable[[int], int]:
+    """The instant (microseconds since the epoch) at which a calendar year starts in a zone, as a function of it."""
+    return lru_cache(256)(lambda year: Days(zone).midnight(date(max(year, 1), 1, 1)))

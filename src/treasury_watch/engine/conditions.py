@@ -6,38 +6,35 @@ and a test holds the two to the same answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from treasury_watch.domain.calendar import LocalDay
+from treasury_watch.domain.calendar import LocalDay, year_starts
 from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, Kind, account_form, field_of, name_form
 from treasury_watch.engine import windows
-from treasury_watch.engine.program import Program, pattern
+from treasury_watch.engine.program import Program
 from treasury_watch.engine.state import ANCIENT, Scope
 from treasury_watch.rules import values
-from treasury_watch.rules.meaning import FOREVER, LONG_KEY, column_kind, param_on, runtime_value, spelled_out
+from treasury_watch.rules.evaluation import Truth
+from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.meaning import LONG_KEY, param_on, runtime_value
+from treasury_watch.rules.operators import OPERATORS
 from treasury_watch.rules.plan import SeriesKey
 from treasury_watch.rules.schema import (
-    Aggregate,
     All,
     Any_,
-    Arithmetic,
     Condition,
     Feature,
     FeatureRef,
     FieldRef,
     Leaf,
-    Lookup,
     None_,
     Not,
     Operand,
     Param,
-    WordList,
+    RuleSet,
 )
-
-Truth = bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,10 @@ class Judged:
     amount: int | None
     day: LocalDay
     scope: Scope
+
+    @property
+    def ruleset(self) -> RuleSet:
+        return self.program.ruleset
 
     # --- conditions ---
 
@@ -71,45 +72,14 @@ class Judged:
                 return self._leaf(condition)
 
     def _leaf(self, leaf: Leaf) -> Truth:
-        if leaf.operator == "is_missing":
-            return bool((self.value(leaf.subject)[0] is None) == leaf.operand)
-        simpler = spelled_out(leaf)
+        operator = OPERATORS[leaf.operator]
+        simpler = operator.spelled_out(leaf)
         if simpler is not leaf:
             return self.truth(simpler)
         left, kind = self.value(leaf.subject, leaf.operand)
-        if left is None:
+        if left is None and not operator.sees_missing:
             return None
-        match leaf.operator:
-            case "in" | "not_in" | "between":
-                choices = [runtime_value(each, kind) for each in leaf.operand]
-                if leaf.operator == "between":
-                    return bool(choices[0] <= left <= choices[1])
-                return bool((left in choices) == (leaf.operator == "in"))
-            case "in_list":
-                entries = self.program.ruleset.lists[leaf.operand.name].entries
-                return any(
-                    runtime_value(entry, kind) == left and self._counts(expires) for entry, expires in entries.items()
-                )
-            case "contains_any":
-                return self._contains_any(left, kind, leaf.operand)
-            case "matches":
-                return pattern(leaf.operand)(left)
-            case "length":
-                ((operator, bound),) = leaf.operand
-                right = self.value(bound, Kind.INTEGER)[0]
-                return None if right is None else _OPERATORS[operator](len(left), right)
-        right = self.value(leaf.operand, kind)[0]
-        return None if right is None else _OPERATORS[leaf.operator](left, right)
-
-    def _counts(self, expires: Any) -> bool:
-        return self.day.ordinal <= (FOREVER if expires is None else expires.toordinal())
-
-    def _contains_any(self, text: str, kind: Kind, operand: Any) -> bool:
-        if isinstance(operand, WordList):
-            entries = self.program.ruleset.lists[operand.name].entries
-            words = [runtime_value(word, kind) for word, expires in entries.items() if self._counts(expires)]
-            return values.any_word(text, words, tuple(runtime_value(word, kind) for word in operand.excepted))
-        return values.any_word(text, [runtime_value(word, kind) for word in operand], ())
+        return operator.holds(self, left, kind, leaf.operand)
 
     # --- values ---
 
@@ -122,7 +92,7 @@ class Judged:
                 return self.field(name, context)
             case FeatureRef():
                 return self.feature(operand.feature)
-            case Lookup():
+            case Feature():
                 return self.feature(operand)
             case Param():
                 kind = context if isinstance(context, Kind) else Kind.INTEGER
@@ -172,7 +142,7 @@ class Judged:
             context = next((each.value for dated in context.segments.values() for each in dated), "")
         elif isinstance(context, FieldRef) and not context.name.startswith("attributes."):
             context = self.field(context.name)[1]
-        elif isinstance(context, (FeatureRef, Lookup)):
+        elif isinstance(context, (FeatureRef, Feature)):
             context = self.value(context)[1]
         attributes = self.instruction.attributes
         if context is None:
@@ -191,49 +161,57 @@ class Judged:
 
     def feature(self, feature: Feature) -> tuple[Any, Kind]:
         """A feature's run-time value (`None`: missing) and kind."""
-        match feature:
-            case Lookup():
-                table = self.program.ruleset.tables[feature.table]
-                key = tuple(self.field(name, Kind.TEXT)[0] for name in feature.key)
-                found = (
-                    None if None in key else self.program.column(feature.table, feature.column)(key, self.day.ordinal)
-                )
-                return found, column_kind(table, feature.column)
-            case Arithmetic():
-                return self._arithmetic(feature)
-            case Aggregate():
-                return self._aggregate(feature)
+        return feature.value(self)
 
-    def _arithmetic(self, feature: Arithmetic) -> tuple[Any, Kind]:
-        additive = feature.kind in ("add", "sub")
-        money = [
-            isinstance(each, (FieldRef, FeatureRef, Lookup)) and self.value(each, Kind.INTEGER)[1] is Kind.MONEY
-            for each in feature.operands
-        ]
-        parts = [
-            self.value(each, Kind.MONEY if (any(money) if additive else is_money) else Kind.INTEGER)[0]
-            for each, is_money in zip(feature.operands, money, strict=True)
-        ]
-        is_money = any(money) if additive or feature.kind == "mul" else money[0] and not money[1]
-        return _ARITHMETIC[feature.kind](*parts), Kind.MONEY if is_money else Kind.INTEGER
+    def cell(self, table: str, column: str, key: tuple[Any, ...]) -> Any:
+        """The cell of a table on the local day; `None` if it is missing."""
+        return self.program.column(table, column)(key, self.day.ordinal)
 
-    def _aggregate(self, feature: Aggregate) -> tuple[Any, Kind]:
-        known = field_of(feature.field)
-        assert known is not None, feature.field
-        kind = known.kind if feature.kind not in ("count", "distinct") else Kind.INTEGER
-        kind = Kind.INTEGER if kind is Kind.ATTRIBUTE else kind
-        series = self.program.series_of(feature)
+    def earlier(self, aggregate: Aggregate) -> Sequence[Any] | None:
+        """The values of the earlier instructions that an aggregate is computed of (for a count, anything of each);
+        `None` if the instruction lacks a key, or the history does not reach back far enough.
+        """
+        series = self.program.series_of(aggregate)
         key = self._key(series.key)
-        if key is None or (series.key.fiscal and not -1 <= self.day.year - self.fiscal_year <= 1):
-            return None, kind
+        outside = series.key.fiscal and not -1 <= self.day.year - self.fiscal_year <= 1
+        if key is None or outside or self.warming(aggregate):
+            return None
         entries = self.scope.series[series.index].get(key)
-        cut = (windows.cut_values if series.keeps else windows.cut_times)(entries, self._after(feature), self.us)
-        own = self._own(series.key)
-        if feature.kind == "count":
-            return len(cut) + self._counted(series.key), kind
-        own = own if self._counted(series.key) else None
-        everything: list[Any] = self.scope.symbols.of(cut) if series.symbolic else list(cut)
-        return _AGGREGATES[feature.kind](everything, own), kind
+        cut = windows.cut_values if series.keeps else windows.cut_times
+        part = cut(entries, self._after(aggregate), self.us)
+        if aggregate.kind == "count":
+            return range(len(part))
+        return self.scope.symbols.of(part) if series.symbolic else list(part)
+
+    def own(self, aggregate: Aggregate) -> Any:
+        """The instruction's own value of the aggregate's field, `True` for a count; `None` if it is not counted."""
+        key = self.program.series_of(aggregate).key
+        if not self._counted(key):
+            return None
+        return True if aggregate.kind == "count" else self._own(key)
+
+    def warming(self, aggregate: Aggregate) -> bool:
+        """Whether the history of an aggregate begins too late for its window."""
+        since: int = self.scope.since[self.program.series_of(aggregate).index]
+        if aggregate.period == "fiscal_year":
+            return year_starts(self.ruleset.timezone)(self.fiscal_year - 1) < since - 1
+        return bool(self._after(aggregate) < since - 1)
+
+    def absent(self, operand: Any, context: Any) -> Iterator[str]:
+        """The names that explain why one operand is missing: nothing if it is there."""
+        match operand:
+            case FieldRef(name):
+                if self.field(name, context)[0] is None:
+                    yield name
+            case Param(name):
+                if self.param(operand) is None:
+                    yield name
+            case FeatureRef(name, feature):
+                if self.feature(feature)[0] is None:
+                    yield from list(feature.absent(self)) or [name]
+            case Feature():
+                if self.feature(operand)[0] is None:
+                    yield from operand.absent(self)
 
     def _after(self, feature: Aggregate) -> int:
         match feature.period:
@@ -294,47 +272,3 @@ def negation(truth: Truth) -> Truth:
 def runtime_number(value: Any) -> bool:
     """Whether a literal is a number."""
     return hasattr(value, "as_integer_ratio") and not isinstance(value, bool)
-
-
-def _apply(operator: str, left: Any, right: Any) -> bool:
-    match operator:
-        case "eq" | "same_as":
-            return bool(left == right)
-        case "ne":
-            return bool(left != right)
-        case "gt":
-            return bool(left > right)
-        case "gte":
-            return bool(left >= right)
-        case "lt":
-            return bool(left < right)
-        case "lte":
-            return bool(left <= right)
-        case "contains":
-            return right in left
-        case "starts_with":
-            return bool(left.startswith(right))
-        case "ends_with":
-            return bool(left.endswith(right))
-    return bool(left % right == 0)  # multiple_of
-
-
-_OPERATORS = {
-    name: partial(_apply, name)
-    for name in (
-        "eq", "ne", "gt", "gte", "lt", "lte", "same_as", "contains", "starts_with", "ends_with", "multiple_of",
-    )
-}  # fmt: skip
-_ARITHMETIC: dict[str, Callable[..., Any]] = {
-    "add": values.add_exact,
-    "sub": values.sub_exact,
-    "mul": values.mul_exact,
-    "div": values.div_exact,
-}
-_AGGREGATES: dict[str, Callable[..., Any]] = {
-    "sum": values.sum_of,
-    "min": values.min_of,
-    "max": values.max_of,
-    "avg": values.avg_of,
-    "distinct": values.distinct_of,
-}

@@ -5,12 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from datetime import date, timedelta
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 from unicodedata import is_normalized
-
-import re2
 
 from treasury_watch.domain.calendar import Days, LocalDay
 from treasury_watch.domain.payment import (
@@ -26,17 +23,16 @@ from treasury_watch.engine import windows
 from treasury_watch.engine.state import ANCIENT
 from treasury_watch.rules import values
 from treasury_watch.rules.compiler import Compiler
-from treasury_watch.rules.meaning import boundaries, column_kind, runtime_value
-from treasury_watch.rules.plan import Series, plan, running, series_key
-from treasury_watch.rules.schema import Aggregate, RuleSet, Table
+from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.forms.lookup import Column, column_of
+from treasury_watch.rules.meaning import boundaries
+from treasury_watch.rules.plan import Series, plan, series_key
+from treasury_watch.rules.schema import RuleSet
 
 DEFAULT_MAX_LATENESS = timedelta(days=31)
 _MISSING = object()
-_NOWHERE = (-1, -1)  # where RE2 says that a pattern without a match is
-_REMEMBERED = 16_384  # texts a pattern
 
 Judge = Callable[..., Any]
-Column = Callable[[tuple[Any, ...], int], Any]
 
 
 class Program:
@@ -52,25 +48,28 @@ class Program:
         self.max_lateness_us = max_lateness // timedelta(microseconds=1)
         self.days = Days(ruleset.timezone)
         self.partition_key = _partition_key(ruleset.partition_by)
-        self.rules = running(ruleset)
+        self.rules = ruleset.running
         self.series = plan(ruleset)
         self._boundaries = boundaries(ruleset)
-        self._by_span: dict[int, Judge] = {}
+        self._by_span: dict[tuple[int, frozenset[int]], Judge] = {}
         self._bound: dict[Any, Any] = {}
         self._series_of: dict[int, Series] = {}
         self._rates = self.column("exchange_rates", "rate") if "exchange_rates" in ruleset.tables else None
 
-    def judge(self, day: LocalDay) -> Judge:
-        """The function that judges instructions of a local day: see `rules.compiler`."""
-        span = bisect_right(self._boundaries, day.ordinal)
+    def judge(self, day: LocalDay, warming: frozenset[int] = frozenset()) -> Judge:
+        """The function that judges instructions of a local day: see `rules.compiler`.
+
+        `warming`: the series whose history may begin too late for a window of some scope.
+        """
+        span = (bisect_right(self._boundaries, day.ordinal), warming)
         found = self._by_span.get(span)
         if found is None:
-            found = self._by_span[span] = self._compile(day.ordinal)
+            found = self._by_span[span] = self._compile(day.ordinal, warming)
         return found
 
     def source(self, ordinal: int) -> str:
         """The generated source for a local day, for people who want to see what runs."""
-        return self._compiler(ordinal).source()
+        return self._compiler(ordinal, frozenset()).source()
 
     def series_of(self, feature: Aggregate) -> Series:
         """The series that an aggregate of this rule set is cut from."""
@@ -92,24 +91,23 @@ class Program:
     def column(self, table: str, column: str) -> Column:
         """The look-up `(key cells, local day) → value or None` of one column of a table, in run-time values."""
         found = self.ruleset.tables[table]
-        bound: Column = self._bind("column", (found, column, column_kind(found, column)))
+        bound: Column = self._bind(("column", table, column), lambda: column_of(found, column))
         return bound
 
-    def _compiler(self, ordinal: int) -> Compiler:
-        return Compiler(self.ruleset, self.series, ordinal, self._bind)
+    def _compiler(self, ordinal: int, warming: frozenset[int]) -> Compiler:
+        return Compiler(self.ruleset, self.series, ordinal, self._bind, warming)
 
-    def _compile(self, ordinal: int) -> Judge:
-        compiler = self._compiler(ordinal)
+    def _compile(self, ordinal: int, warming: frozenset[int]) -> Judge:
+        compiler = self._compiler(ordinal, warming)
         source = compiler.source()
         namespace: dict[str, Any] = {**_NAMES, **compiler.constants}
         exec(compile(source, f"<rules from {date.fromordinal(ordinal)}>", "exec"), namespace)
         judge: Judge = namespace["judge"]
         return judge
 
-    def _bind(self, form: str, argument: Any) -> Any:
-        key = (form, argument if form == "pattern" else (argument[0].name, argument[1]))
+    def _bind(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         if key not in self._bound:
-            self._bound[key] = pattern(argument) if form == "pattern" else _column(*argument)
+            self._bound[key] = make()
         return self._bound[key]
 
 
@@ -119,46 +117,6 @@ def _partition_key(name: str) -> Callable[[Instruction], str]:
     if known is not None and known.required and known.kind in (Kind.TEXT, Kind.ENUM):
         return attrgetter(name)
     return lambda instruction: partition_key_of(instruction, name) or ""
-
-
-def pattern(text: str) -> Callable[[str], bool]:
-    """A test for a linear-time regular expression, found anywhere in a text. Raises re2.error on one that RE2 does
-    not take.
-
-    Answers are remembered, since names and purposes come again and again; `__wrapped__` is the same test without a
-    memory.
-    """
-    options = re2.Options()
-    options.log_errors = False
-    # RE2's own object, below the module that imitates `re`: that takes three times as long, for matches nobody asks.
-    match, unanchored = re2.compile(text.encode(), options)._regexp.Match, re2._Anchor.UNANCHORED
-
-    def found(value: str) -> bool:
-        data = value.encode()
-        return bool(match(unanchored, data, 0, len(data))[0] != _NOWHERE)
-
-    return lru_cache(_REMEMBERED)(found)
-
-
-def _column(table: Table, column: str, kind: Kind) -> Column:
-    forms = [column_kind(table, name) for name in table.key]
-    rows: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
-    for key, dated in table.rows.items():
-        cells = tuple(runtime_value(cell, form) for cell, form in zip(key, forms, strict=True))
-        rows[cells] = [
-            (0 if since is None else since.toordinal(), runtime_value(row[column], kind) if column in row else None)
-            for since, row in dated
-        ]
-
-    def find(key: tuple[Any, ...], ordinal: int) -> Any:
-        found = None
-        for since, value in rows.get(key, ()):
-            if since > ordinal:
-                break
-            found = value
-        return found
-
-    return find
 
 
 _NAMES: dict[str, Any] = {
@@ -172,7 +130,7 @@ _NAMES: dict[str, Any] = {
         "cut_values", "cut_times", "total", "least", "greatest", "mean", "add_entry", "add_time",
     )},
     **{name: getattr(values, name) for name in (
-        "digest", "any_word", "add_exact", "sub_exact", "mul_exact", "div_exact",
+        "digest", "add_exact", "sub_exact", "mul_exact", "div_exact",
         "attribute_number", "attribute_money", "attribute_text", "attribute_boolean", "attribute_any", "attribute_key",
         "sum_of", "min_of", "max_of", "avg_of", "distinct_of",
     )},

@@ -12,23 +12,8 @@ from typing import Any, Literal, NamedTuple
 from treasury_watch.domain.payment import Kind, field_of, masked
 from treasury_watch.domain.verdict import Excepted, Hit, HitMode, Text
 from treasury_watch.engine.conditions import Judged
-from treasury_watch.rules.schema import (
-    Aggregate,
-    All,
-    Any_,
-    Arithmetic,
-    Condition,
-    Feature,
-    FeatureRef,
-    FieldRef,
-    Leaf,
-    Lookup,
-    None_,
-    Not,
-    Operand,
-    Param,
-    Rule,
-)
+from treasury_watch.rules.operators import OPERATORS
+from treasury_watch.rules.schema import All, Any_, Condition, Leaf, None_, Not, Rule
 from treasury_watch.rules.values import money_text, number_text
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
@@ -150,7 +135,7 @@ def _title(name: str, rule: Rule) -> str:
 
 
 def _missing(judged: Judged, condition: Condition) -> Iterator[str]:
-    """The names of the fields and features for want of which a condition is missing."""
+    """The names of what a condition is missing for want of."""
     match condition:
         case All(items) | Any_(items) | None_(items):
             for item in items:
@@ -160,33 +145,10 @@ def _missing(judged: Judged, condition: Condition) -> Iterator[str]:
             yield from _missing(judged, item)
         case Leaf():
             operands = condition.operand if isinstance(condition.operand, tuple) else (condition.operand,)
-            yield from _absent(judged, condition.subject, condition.operand)
+            yield from judged.absent(condition.subject, condition.operand)
             for operand in operands:
                 if isinstance(operand, tuple):  # a bound of a length
-                    yield from _absent(judged, operand[1], Kind.INTEGER)
+                    yield from judged.absent(operand[1], Kind.INTEGER)
                 else:
-                    yield from _absent(judged, operand, condition.subject)
-
-
-def _absent(judged: Judged, operand: Operand | Feature, context: Any) -> Iterator[str]:
-    """The names that explain why one operand is missing: nothing if it is there."""
-    match operand:
-        case FieldRef(name):
-            if judged.field(name, context)[0] is None:
-                yield name
-        case Param(name):
-            if judged.param(operand) is None:
-                yield name
-        case FeatureRef(name, feature):
-            if judged.feature(feature)[0] is None:
-                lacking = list(_absent(judged, feature, None))
-                yield from lacking or [name]
-        case Lookup():
-            if judged.feature(operand)[0] is None:
-                lacking = [name for name in operand.key if judged.field(name, Kind.TEXT)[0] is None]
-                yield from lacking or [f"{operand.table}.{operand.column}"]
-        case Aggregate():
-            yield from (name for name in operand.by if judged.field(name, Kind.ATTRIBUTE)[0] is None)
-        case Arithmetic():
-            for each in operand.operands:
-                yield from _absent(judged, each, None)
+                    yield from judged.absent(operand, condition.subject)
+            yield from OPERATORS[condition.operator].absent(judged, condition.operand)

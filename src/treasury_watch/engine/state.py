@@ -32,13 +32,14 @@ ANCIENT = -(2**63)  # before every event time
 class Scope:
     """The memory of one partition-key value. `watermark` is the newest event time accepted (microseconds)."""
 
-    __slots__ = ("ids", "series", "symbols", "watermark")
+    __slots__ = ("ids", "series", "since", "symbols", "watermark")
 
     def __init__(self, series: int) -> None:
         self.watermark = ANCIENT
         self.ids = Ids()
         self.series: list[Keyed] = [{} for _ in range(series)]
         self.symbols = Symbols()
+        self.since = [ANCIENT] * series  # event time from which on the history of each series is whole
 
 
 class StateError(ValueError):

@@ -31,7 +31,19 @@ def set_hash(ruleset: RuleSet) -> str:
             "lists": {name: _plain(each.entries, named=True) for name, each in ruleset.lists.items()},
             "reference": reference_hash(ruleset),
         }
+        | _calendars(ruleset)
     )
+
+
+def _calendars(ruleset: RuleSet) -> dict[str, Any]:
+    """The days of all calendars; nothing where a set has none, so that it keeps the hash that it always had."""
+    if not ruleset.calendars:
+        return {}
+    said = {
+        name: {str(year): [sorted(own.holidays), sorted(own.made_up)] for year, own in calendar.years.items()}
+        for name, calendar in ruleset.calendars.items()
+    }
+    return {"calendars": said}
 
 
 def reference_hash(ruleset: RuleSet) -> str:

@@ -17,62 +17,34 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from treasury_watch.domain.calendar import year_starts
 from treasury_watch.domain.payment import Kind, field_of
-from treasury_watch.rules.meaning import (
-    FOREVER,
-    LONG_KEY,
-    column_kind,
-    in_effect,
-    leaves,
-    param_on,
-    runtime_value,
-    spelled_out,
-)
-from treasury_watch.rules.plan import Series, SeriesKey, always_present, running, series_key
+from treasury_watch.rules.evaluation import CutCode, Expression
+from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.meaning import LONG_KEY, in_effect, leaves, param_on, runtime_value
+from treasury_watch.rules.operators import OPERATORS
+from treasury_watch.rules.plan import Series, SeriesKey, always_present, series_key
 from treasury_watch.rules.schema import (
-    Aggregate,
     All,
     Any_,
-    Arithmetic,
     Condition,
     Feature,
     FeatureRef,
     FieldRef,
     Leaf,
-    Lookup,
     None_,
     Not,
     Param,
     RuleSet,
-    WordList,
 )
 
-LONGEST = 100_000  # characters of code for one value: each level of features that use one twice doubles it
-LONG_TEXT = 64  # characters: what a pattern says of longer texts is not remembered
-_COMPARISONS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_LONG = 1_000  # characters of code for one value: beyond it stands once, before all rules, and others name it
 _TEXT_KINDS = (Kind.TEXT, Kind.NAME, Kind.ACCOUNT, Kind.ENUM)
-_EXACT = {
-    "sum": "total",
-    "min": "least",
-    "max": "greatest",
-    "avg": "mean",
-    "distinct": "distinct_of",
-}  # of 64-bit values
 _PERIOD_START = {"day": "day.day_us", "week": "day.week_us", "month": "day.month_us", "quarter": "day.quarter_us"}
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A piece of generated code, whether its value may be `None` (missing), and what kind of value it is."""
-
-    code: str
-    may_miss: bool
-    kind: Kind
 
 
 class Compiler:
@@ -89,29 +61,32 @@ class Compiler:
         ruleset: RuleSet,
         series: Mapping[SeriesKey, Series],
         ordinal: int,
-        bind: Callable[[str, Any], Any],
+        bind: Callable[[tuple[Any, ...], Callable[[], Any]], Any],
+        warming: frozenset[int] = frozenset(),
     ) -> None:
-        """`bind(form, argument)` gives the run-time object of a pattern, a list or a table column; it is asked once
-        for each.
+        """`bind(key, make)` gives the object that `make` makes, the same for the same key, whatever the span of days.
+
+        `warming`: the series whose history may begin too late for a window (`scope.since`), which is then missing.
         """
-        self._ruleset = ruleset
+        self.ruleset = ruleset
+        self._warming = warming
         self._series = series
         self._ordinal = ordinal
         self._bind = bind
         self.constants: dict[str, Any] = {}
         self._bound: dict[Any, str] = {}
         self._lazy: dict[Any, tuple[str, str]] = {}
+        self._first: dict[Any, tuple[str, str]] = {}  # asked before all rules, each after what it needs
         self._prelude: dict[str, str] = {}  # local → code: fields in the form in which they are compared
         self._early: dict[str, str] = {}  # local → code: what every payment needs in any case
         self._at_once_made: dict[Any, str] = {}
         self._temporaries = 0
-        self._shared: dict[Leaf, tuple[str, str]] = {}
-        self._uses = Counter(leaf for rule in running(ruleset) for leaf in leaves(rule.when))
+        self._uses = Counter(leaf for rule in ruleset.running for leaf in leaves(rule.when))
 
     def source(self) -> str:
         """The source text of the function."""
         body: list[str] = []
-        for index, rule in enumerate(running(self._ruleset)):
+        for index, rule in enumerate(self.ruleset.running):
             if not in_effect(rule, self._ordinal):
                 continue
             if rule.on_missing == "pass":
@@ -130,7 +105,7 @@ class Compiler:
         head = [f"{name} = {code}" for name, code in (*self._prelude.items(), *self._early.items())]
         if self._lazy:
             head.append(" = ".join(name for name, _ in self._lazy.values()) + " = U")
-        head += [f"{name} = {code}" for name, code in self._shared.values()]  # last: they may ask for all of these
+        head += [f"{name} = {code}" for name, code in self._first.values()]  # last: they may ask for all of these
         lines = ["fired = ()", "series = scope.series", *head, *body]
         return "def judge(p, t, amount, day, scope, settle, log):\n" + "\n".join("    " + line for line in lines) + "\n"
 
@@ -155,22 +130,21 @@ class Compiler:
         return "(" + operator.join(parts) + ")"
 
     def _leaf(self, leaf: Leaf, strict: bool) -> str:
-        if leaf.operator == "is_missing":
-            return f"({self._operand(leaf.subject, None).code} {'is' if leaf.operand else 'is not'} None)"
-        simpler = spelled_out(leaf)
+        operator = OPERATORS[leaf.operator]
+        simpler = operator.spelled_out(leaf)
         if simpler is not leaf:
             return self._truth(simpler, strict)
-        subject = self._operand(leaf.subject, leaf.operand)
+        subject = self.operand(leaf.subject, leaf.operand)
         guards: list[str] = []
-        x = self._guarded(subject, strict, guards)
-        test = self._test(leaf, x, subject.kind, strict, guards)
-        if self._uses[leaf] > 1 and not guards and isinstance(leaf.subject, FieldRef):
+        x = subject.code if operator.sees_missing else self.guarded(subject, strict, guards)
+        test = operator.code(self, x, subject.kind, leaf.operand, strict, guards)
+        if self._uses[leaf] > 1 and not guards and isinstance(leaf.subject, FieldRef) and not operator.own_subject:
             # Asked by several rules, cheap, and never missing: it is asked once, before all of them.
-            local, _ = self._shared.setdefault(leaf, (f"b{len(self._shared)}", test))
+            local, _ = self._first.setdefault(leaf, (f"b{len(self._first)}", test))
             return local
         return self._joined(" and " if strict else " or ", [*guards, test])
 
-    def _guarded(self, value: Expression, strict: bool, guards: list[str]) -> str:
+    def guarded(self, value: Expression, strict: bool, guards: list[str]) -> str:
         """A name or code for a value that the tests after `guards` may take as present."""
         if not value.may_miss:
             return value.code
@@ -183,80 +157,34 @@ class Compiler:
         guards.append(f"({name} := {value.code}) {test}")
         return name
 
-    def _test(self, leaf: Leaf, x: str, kind: Kind, strict: bool, guards: list[str]) -> str:
-        operand = leaf.operand
-        match leaf.operator:
-            case "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "same_as":
-                y = self._guarded(self._operand(operand, kind), strict, guards)
-                return f"{x} {_COMPARISONS.get(leaf.operator, '==')} {y}"
-            case "between":
-                low, high = (self._operand(each, kind).code for each in operand)
-                return f"{low} <= {x} <= {high}"
-            case "in" | "not_in":
-                choices = "".join(f"{self._operand(each, kind).code}, " for each in operand)
-                return f"{x} {'in' if leaf.operator == 'in' else 'not in'} ({choices})"
-            case "in_list":
-                entries = self._constant(("list", operand.name, kind), lambda: self._list(operand, kind))
-                return f"{entries}.get({x}, 0) >= day.ordinal"
-            case "contains_any":
-                if isinstance(operand, WordList):
-                    words = self._constant(("list", operand.name, kind), lambda: self._list(operand, kind))
-                    alive = f"(w for w, until in {words}.items() if until >= day.ordinal)"
-                    excepted = tuple(runtime_value(word, kind) for word in operand.excepted)
-                else:
-                    alive, excepted = self._literal(tuple(runtime_value(word, kind) for word in operand)), ()
-                return f"any_word({x}, {alive}, {self._literal(excepted)})"
-            case "contains":
-                return f"{self._guarded(self._operand(operand, kind), strict, guards)} in {x}"
-            case "starts_with" | "ends_with":
-                method = leaf.operator.replace("_", "")
-                return f"{x}.{method}({self._guarded(self._operand(operand, kind), strict, guards)})"
-            case "matches":
-                found = self._constant(("pattern", operand), lambda: self._bind("pattern", operand))
-                return f"({found} if len({x}) <= {LONG_TEXT} else {found}.__wrapped__)({x})"
-            case "multiple_of":
-                y = self._guarded(self._operand(operand, kind), strict, guards)
-                return f"{x} % {y} == 0"
-            case "length":
-                ((operator, bound),) = operand
-                y = self._guarded(self._operand(bound, Kind.INTEGER), strict, guards)
-                return f"len({x}) {_COMPARISONS[operator]} {y}"
-        raise AssertionError(leaf.operator)
-
-    def _list(self, words: WordList, kind: Kind) -> dict[Any, int]:
-        found: dict[Any, int] = {}
-        for entry, expires in self._ruleset.lists[words.name].entries.items():
-            value, until = runtime_value(entry, kind), FOREVER if expires is None else expires.toordinal()
-            found[value] = max(until, found.get(value, until))  # two entries may have one normal form
-        return found
-
     # --- values ---
 
-    def _operand(self, operand: Any, context: Any) -> Expression:
+    def operand(self, operand: Any, context: Any) -> Expression:
         """Code of an operand. `context` is the kind it will be compared with or, for a subject, the other side, which
         decides the type of an attribute."""
         match operand:
             case FieldRef(name):
-                return self._field(name, context)
+                return self.field(name, context)
             case FeatureRef():
-                return self._feature(operand.feature)
-            case Lookup():
-                return self._lookup(operand)
+                return operand.feature.code(self)
+            case Feature():
+                return operand.code(self)
             case Param():
                 return self._param(operand, context if isinstance(context, Kind) else Kind.INTEGER)
             case _:
                 kind = context if isinstance(context, Kind) else Kind.INTEGER
-                return Expression(self._literal(runtime_value(operand, kind)), False, kind)
+                return Expression(self.literal(runtime_value(operand, kind)), False, kind)
 
-    def _literal(self, value: Any) -> str:
+    def literal(self, value: Any) -> str:
         if isinstance(value, Fraction):
-            return self._constant(("fraction", value), lambda: value)
+            return self.constant(("fraction", value), lambda: value)
         return repr(value)
 
-    def _constant(self, key: Any, make: Callable[[], Any]) -> str:
+    def constant(self, key: tuple[Any, ...], make: Callable[[], Any]) -> str:
+        """The name of an object made once for the rule set; `key` tells it from all others."""
         if key not in self._bound:
             self._bound[key] = name = f"K{len(self._bound)}"
-            self.constants[name] = make()
+            self.constants[name] = self._bind(key, make)
         return self._bound[key]
 
     def _param(self, param: Param, kind: Kind) -> Expression:
@@ -268,13 +196,13 @@ class Compiler:
         default = values.get(None)
         may_miss = None in values.values() or None not in values
         if param.segment_by is None or (len(values) == 1 and None in values):
-            return Expression(self._literal(default), may_miss, kind)
-        table = self._constant(("param", param.name, param.segment_by, tuple(values.items())), lambda: values)
-        segment = self._field(param.segment_by, None).code
-        code = self._once(("param", table), "p", lambda: f"{table}.get({segment}, {self._literal(default)})")
+            return Expression(self.literal(default), may_miss, kind)
+        table = self.constant(("param", param.name, param.segment_by, tuple(values.items())), lambda: values)
+        segment = self.field(param.segment_by, None).code
+        code = self.once(("param", table), "p", lambda: f"{table}.get({segment}, {self.literal(default)})")
         return Expression(code, may_miss, kind)
 
-    def _field(self, name: str, context: Any) -> Expression:
+    def field(self, name: str, context: Any) -> Expression:
         known = field_of(name)
         assert known is not None, name
         kind, may_miss = known.kind, not known.required
@@ -311,22 +239,21 @@ class Compiler:
             return Expression("currency", False, kind)
         return Expression(f"p.{name}", may_miss, kind)
 
-    def _feature(self, feature: Feature) -> Expression:
-        match feature:
-            case Aggregate():
-                return self._aggregate(feature)
-            case Lookup():
-                return self._lookup(feature)
-            case Arithmetic():
-                return self._arithmetic(feature)
+    def once(self, key: Any, prefix: str, code: Callable[[], str]) -> str:
+        """Code for a value that is computed when it is first asked for and kept for the rest of the call.
 
-    def _once(self, key: Any, prefix: str, code: Callable[[], str]) -> str:
-        """Code for a value that is computed when it is first asked for and kept for the rest of the call."""
+        A long one, built on many others, is computed before any rule is asked: in each place that asks for it, its
+        code would stand again, and with each level of features grow by as much.
+        """
+        if key in self._first:
+            return self._first[key][0]
         if key not in self._lazy:
             made = code()  # first: what it needs must be declared before it
-            if len(made) > LONGEST:
-                raise ValueError("a feature builds on others too deeply: what it needs stands in it many times over")
-            self._lazy[key] = (f"{prefix}{len(self._lazy)}", made)
+            name = f"{prefix}{len(self._lazy) + len(self._first)}"
+            if len(made) > _LONG:
+                self._first[key] = (name, made)
+                return name
+            self._lazy[key] = (name, made)
         name, made = self._lazy[key]
         return f"({name} if {name} is not U else ({name} := {made}))"
 
@@ -338,37 +265,6 @@ class Compiler:
             self._early[name] = made
         return self._at_once_made[key]
 
-    def _lookup(self, lookup: Lookup) -> Expression:
-        table = self._ruleset.tables[lookup.table]
-        kind = column_kind(table, lookup.column)
-        column = self._constant(
-            ("column", lookup.table, lookup.column), lambda: self._bind("column", (table, lookup.column, kind))
-        )
-        keys = [self._field(name, Kind.TEXT) for name in lookup.key]
-        code = ", ".join(key.code for key in keys)
-        missing = " or ".join(f"{key.code} is None" for key in keys if key.may_miss)
-        found = f"{column}(({code},), day.ordinal)"
-        return Expression(
-            self._once(lookup, "v", lambda: f"None if {missing} else {found}" if missing else found), True, kind
-        )
-
-    def _arithmetic(self, feature: Arithmetic) -> Expression:
-        money = [self._is_money(operand) for operand in feature.operands]
-        additive = feature.kind in ("add", "sub")
-        values = [
-            self._operand(operand, Kind.MONEY if (any(money) if additive else each) else Kind.INTEGER)
-            for operand, each in zip(feature.operands, money, strict=True)
-        ]
-        is_money = any(money) if additive or feature.kind == "mul" else money[0] and not money[1]
-        code = f"{feature.kind}_exact({', '.join(value.code for value in values)})"
-        return Expression(self._once(feature, "v", lambda: code), True, Kind.MONEY if is_money else Kind.INTEGER)
-
-    def _is_money(self, operand: Any) -> bool:
-        return (
-            isinstance(operand, (FieldRef, FeatureRef, Lookup))
-            and self._operand(operand, Kind.INTEGER).kind is Kind.MONEY
-        )
-
     # --- series ---
 
     def _counted(self, series: Series) -> str:
@@ -379,23 +275,23 @@ class Compiler:
         if series.key.field is not None:
             tests.append(f"{self._own(series)} is not None")
         if series.key.fiscal:
-            self._field("fiscal_year", None)
+            self.field("fiscal_year", None)
             tests.append("-1 <= day.year - fiscal_year <= 1")
         if not tests:
             return "True"
-        return self._once(("counted", series.index), "c", lambda: self._joined(" and ", tests))
+        return self.once(("counted", series.index), "c", lambda: self._joined(" and ", tests))
 
     def _own(self, series: Series) -> str:
         """Code of the judged instruction's value of the series' field."""
         assert series.key.field is not None
-        return self._field(series.key.field, Kind.INTEGER if series.key.numbers else Kind.ATTRIBUTE).code
+        return self.field(series.key.field, Kind.INTEGER if series.key.numbers else Kind.ATTRIBUTE).code
 
     def _key(self, series: Series) -> str:
         """Code of the judged instruction's key in the series; `None` where it lacks one of the fields."""
 
         def make() -> str:
             names = [*series.key.by, *(["fiscal_year"] if series.key.fiscal else [])]
-            values = [self._field(name, Kind.ATTRIBUTE) for name in names]
+            values = [self.field(name, Kind.ATTRIBUTE) for name in names]
             parts = []
             for at, value in enumerate(values, 1):
                 if value.kind in (Kind.TEXT, Kind.NAME, Kind.ACCOUNT) and at < len(values):
@@ -410,52 +306,36 @@ class Compiler:
             return f"None if {missing} else {code}" if missing else code
 
         key = ("key", series.key.by, series.key.fiscal)
-        return self._at_once(key, "k", make) if series.key.where is None else self._once(key, "k", make)
+        return self._at_once(key, "k", make) if series.key.where is None else self.once(key, "k", make)
 
     def _entries(self, series: Series) -> str:
         """Code of the entries under the judged instruction's key, `None` if there are none yet."""
         code = f"series[{series.index}].get({self._key(series)})"
         key = ("entries", series.index)
-        return self._at_once(key, "e", lambda: code) if series.key.where is None else self._once(key, "e", lambda: code)
+        return self._at_once(key, "e", lambda: code) if series.key.where is None else self.once(key, "e", lambda: code)
 
-    def _aggregate(self, feature: Aggregate) -> Expression:
-        series = self._series[series_key(feature)]
-        known = field_of(feature.field)
-        kind = known.kind if known is not None and feature.kind not in ("count", "distinct") else Kind.INTEGER
-        kind = Kind.INTEGER if kind is Kind.ATTRIBUTE else kind
-        may_miss = (
-            feature.kind in ("min", "max", "avg")
-            or series.key.fiscal
-            or any(not always_present(name) for name in feature.by)
-        )
-        return Expression(self._once(feature, "f", lambda: self._aggregated(feature, series)), may_miss, kind)
-
-    def _aggregated(self, feature: Aggregate, series: Series) -> str:
-        key, counted = self._key(series), self._counted(series)
+    def cut(self, aggregate: Aggregate) -> CutCode:
+        """Code for the entries that an aggregate is computed of."""
+        series = self._series[series_key(aggregate)]
+        key, counted, entries = self._key(series), self._counted(series), self._entries(series)
         if series.key.fiscal:
             after = "BEFORE_ALL"
-        elif feature.period is not None:
-            after = f"{_PERIOD_START[feature.period]} - 1"
+        elif aggregate.period is not None:
+            after = f"{_PERIOD_START[aggregate.period]} - 1"
         else:
-            after = f"t - {feature.window_us}"
-        entries = self._entries(series)
+            after = f"t - {aggregate.window_us}"
         cut = "cut_values" if series.keeps else "cut_times"
-        part = self._once(("cut", series.index, after), "w", lambda: f"{cut}({entries}, {after}, t)")
-        if feature.kind == "count":
-            value = f"(0 if {entries} is None else len({part})) + {'1' if counted == 'True' else f'({counted})'}"
-        else:
-            absent = 0 if feature.kind == "sum" and not series.symbolic else None
-            own = self._own(series) if counted == "True" else f"({self._own(series)} if {counted} else {absent})"
-            if series.symbolic:
-                value = f"{feature.kind}_of(scope.symbols.of({part}), {own})"
-            elif feature.kind == "sum":
-                value = f"({own} if {entries} is None else total({part}, {own}))"
-            else:
-                value = f"{_EXACT[feature.kind]}({part}, {own})"
-        guards = [f"{key} is None"] if any(not always_present(name) for name in feature.by) else []
+        part = self.once(("cut", series.index, after), "w", lambda: f"{cut}({entries}, {after}, t)")
+        absent = [f"{key} is None"] if any(not always_present(name) for name in aggregate.by) else []
         if series.key.fiscal:
-            guards.append("not -1 <= day.year - fiscal_year <= 1")
-        return f"None if {' or '.join(guards)} else {value}" if guards else value
+            absent.append("not -1 <= day.year - fiscal_year <= 1")
+        if series.index in self._warming:
+            if series.key.fiscal:
+                year_start = self.constant(("year_start",), lambda: year_starts(self.ruleset.timezone))
+                after = f"{year_start}(fiscal_year - 1)"
+            absent.append(f"{after} < scope.since[{series.index}] - 1")
+        own = "None" if series.key.field is None else self._own(series)
+        return CutCode(entries, part, counted, own, series.symbolic, tuple(absent))
 
     def _addition(self, series: Series) -> list[str]:
         tests = ["executed"] if series.key.population == "executed" else []
@@ -486,9 +366,9 @@ class Compiler:
         if isinstance(context, Param):
             context = next((each.value for dated in context.segments.values() for each in dated), "")
         elif isinstance(context, FieldRef) and not context.name.startswith("attributes."):
-            context = self._field(context.name, None).kind
-        elif isinstance(context, (FeatureRef, Lookup)):
-            context = self._operand(context, None).kind
+            context = self.field(context.name, None).kind
+        elif isinstance(context, (FeatureRef, Feature)):
+            context = self.operand(context, None).kind
         if context is None:
             return "any", Kind.TEXT
         if context is Kind.ATTRIBUTE:

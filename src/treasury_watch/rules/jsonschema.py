@@ -5,32 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from treasury_watch.domain.payment import FIELDS
+from treasury_watch.rules.calendars import CALENDAR_YEAR
 from treasury_watch.rules.catalogue import CATALOGUE_FILE, ROW
-from treasury_watch.rules.conditions import GROUPS, SUBJECTS, WORDS
+from treasury_watch.rules.conditions import GROUPS, SUBJECTS
 from treasury_watch.rules.features import DATED, FORMS
 from treasury_watch.rules.operands import FIELD_OPERAND
-from treasury_watch.rules.operators import COMPARISONS, OPERATORS, Right
+from treasury_watch.rules.operators import COMPARISONS, OPERATORS, WORDS, WORKING_TIME
+from treasury_watch.rules.operators.base import OPERAND, SCALAR
 from treasury_watch.rules.reader import EXCEPTION, RULE, RULE_FILE
 from treasury_watch.rules.reference import LIST_ENTRY, LIST_FILE, TABLE_FILE
 from treasury_watch.rules.risk_points import RISK_POINT, RISK_POINTS_FILE
 from treasury_watch.rules.ruletests import EXPECT, STEP, TEST, VERDICTS
 from treasury_watch.rules.shapes import IDENTIFIER, JsonSchema, Line, ListOf
-
-_SCALAR: JsonSchema = {"type": ["string", "number", "boolean"]}
-_REFERENCE: JsonSchema = {"type": "string", "pattern": r"^\$[a-z][a-z0-9_]*$"}
-_OPERAND: JsonSchema = {"anyOf": [_SCALAR, {"$ref": "#/$defs/field_operand"}, {"$ref": "#/$defs/lookup"}]}
-_RIGHT: dict[Right, JsonSchema] = {
-    Right.ONE: _OPERAND,
-    Right.STEP: {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _REFERENCE]},
-    Right.TWO: {"type": "array", "items": _OPERAND, "minItems": 2, "maxItems": 2},
-    Right.MANY: {"type": "array", "items": _OPERAND, "minItems": 1},
-    Right.OTHER: {"anyOf": [_REFERENCE, {"$ref": "#/$defs/field_operand"}]},
-    Right.LIST: {"type": "string"},
-    Right.WORDS: {"anyOf": [ListOf(Line(), at_least=1).schema(), {"$ref": "#/$defs/words"}]},
-    Right.PATTERN: {"type": "string", "format": "regex"},
-    Right.LENGTH: {"anyOf": [{"type": "integer"}, {"$ref": "#/$defs/length"}]},
-    Right.FLAG: {"type": "boolean"},
-}
 
 
 def json_schema() -> dict[str, Any]:
@@ -42,21 +28,23 @@ def json_schema() -> dict[str, Any]:
         "$defs": {
             "rule": RULE.schema(),
             "condition": _condition(),
-            "feature": {"oneOf": [form.schema() for form in FORMS.values()]},
+            "feature": {"oneOf": [record.schema() for record, _ in FORMS.values()]},
             "features": _named({"$ref": "#/$defs/feature"}),
             "params": _named({"$ref": "#/$defs/param"}),
             "param": {"anyOf": [{"$ref": "#/$defs/dated"}, _segments()]},
-            "dated": {"anyOf": [_SCALAR, ListOf(DATED, at_least=1).schema()]},
+            "dated": {"anyOf": [SCALAR, ListOf(DATED, at_least=1).schema()]},
             "exception": EXCEPTION.schema(),
             "field": {"anyOf": [{"enum": list(FIELDS)}, {"type": "string", "pattern": "^attributes[.]."}]},
             "fields": {"anyOf": [{"$ref": "#/$defs/field"}, {"type": "array", "items": {"$ref": "#/$defs/field"}}]},
             "field_operand": FIELD_OPERAND.schema(),
-            "lookup": FORMS["lookup"].schema(),
-            "operands": _RIGHT[Right.MANY] | {"minItems": 2},
+            "lookup": FORMS["lookup"][0].schema(),
+            "operands": {"type": "array", "items": OPERAND, "minItems": 2},
             "words": WORDS.schema(),
+            "working_time": WORKING_TIME.schema(),
+            "calendar_year": CALENDAR_YEAR.schema(),
             "length": _length(),
             "name": IDENTIFIER.schema(),
-            "scalar": _SCALAR,
+            "scalar": SCALAR,
             "catalogue_row": ROW.schema(),
             "risk_point": RISK_POINT.schema(),
             "list_entry": {"anyOf": [Line().schema(), LIST_ENTRY.schema()]},
@@ -71,13 +59,15 @@ def json_schema() -> dict[str, Any]:
 def _condition() -> JsonSchema:
     condition = {"$ref": "#/$defs/condition"}
     groups = [_closed({name: {"type": "array", "items": condition, "minItems": 1}}, [name]) for name in GROUPS]
-    operators = {each.name: _RIGHT[each.right] | {"description": each.doc} for each in OPERATORS.values()}
+    said = {each.name: each.schema() | {"description": each.doc} for each in OPERATORS.values()}
+    operators = {name: schema for name, schema in said.items() if OPERATORS[name].own_subject is None}
+    alone = [_closed({name: said[name]}, [name]) for name in said if name not in operators]
     subjects: JsonSchema = {"field": {"$ref": "#/$defs/field"}, "feature": {"type": "string"}}
     leaves = [
         _closed({subject: subjects[subject], **operators}, [subject]) | {"minProperties": 2, "maxProperties": 2}
         for subject in SUBJECTS
     ]
-    return {"oneOf": [*groups, _closed({"not": condition}, ["not"]), *leaves]}
+    return {"oneOf": [*groups, _closed({"not": condition}, ["not"]), *alone, *leaves]}
 
 
 def _segments() -> JsonSchema:
@@ -88,7 +78,7 @@ def _segments() -> JsonSchema:
 
 
 def _length() -> JsonSchema:
-    return _closed(dict.fromkeys(COMPARISONS, _OPERAND), []) | {"minProperties": 1}
+    return _closed({each.name: OPERAND for each in COMPARISONS}, []) | {"minProperties": 1}
 
 
 def _pay() -> JsonSchema:

@@ -13,41 +13,22 @@ from fractions import Fraction
 from typing import Any
 
 from treasury_watch.domain.payment import Kind, account_form, name_form
-from treasury_watch.rules.plan import running
 from treasury_watch.rules.schema import (
     All,
     Any_,
     Condition,
-    FeatureRef,
-    FieldRef,
     Leaf,
-    Lookup,
     None_,
     Not,
     Param,
     Rule,
     RuleSet,
     Scalar,
-    Table,
+    WordList,
 )
 
 FOREVER = date.max.toordinal() + 1
 LONG_KEY = 64  # characters: keys longer than that are kept as their digest
-_COLUMN_KINDS = {
-    "text": Kind.TEXT,
-    "account": Kind.ACCOUNT,
-    "name": Kind.NAME,
-    "money": Kind.MONEY,
-    "integer": Kind.INTEGER,
-    "number": Kind.INTEGER,
-    "date": Kind.DATE,
-    "boolean": Kind.BOOLEAN,
-}
-
-
-def column_kind(table: Table, column: str) -> Kind:
-    """The kind of a column's values."""
-    return _COLUMN_KINDS[table.types[column]]
 
 
 def runtime_value(value: Scalar, kind: Kind) -> Any:
@@ -83,7 +64,7 @@ def param_on(param: Param, segment: str | None, ordinal: int) -> Scalar | None:
 def boundaries(ruleset: RuleSet) -> tuple[int, ...]:
     """The local days (ordinals, ascending) from which on something dated in the running rules is different."""
     days = set()
-    for rule in running(ruleset):
+    for rule in ruleset.running:
         for edge in (rule.effective_from, rule.effective_until):
             if edge is not None:
                 days.add(edge.toordinal())
@@ -111,19 +92,10 @@ def leaves(condition: Condition) -> Iterator[Leaf]:
             yield condition
 
 
-def spelled_out(leaf: Leaf) -> Condition:
-    """The leaf itself or, where one of several right-hand sides may be missing, the simpler leaves that it stands
-    for: so that a choice that is there decides even if another is missing."""
-    if leaf.operator == "length":
-        if len(leaf.operand) == 1:
-            return leaf
-        return All(tuple(Leaf(leaf.subject, "length", (pair,), leaf.span) for pair in leaf.operand))
-    if leaf.operator not in ("between", "in", "not_in"):
-        return leaf
-    if not any(isinstance(each, (FieldRef, FeatureRef, Lookup, Param)) for each in leaf.operand):
-        return leaf
-    if leaf.operator == "between":
-        low, high = leaf.operand
-        return All((Leaf(leaf.subject, "gte", low, leaf.span), Leaf(leaf.subject, "lte", high, leaf.span)))
-    choices = tuple(Leaf(leaf.subject, "eq", each, leaf.span) for each in leaf.operand)
-    return Any_(choices) if leaf.operator == "in" else None_(choices)
+def counting(words: WordList, ruleset: RuleSet, kind: Kind) -> dict[Any, int]:
+    """The entries of a named list as compared with that kind, and the last local day (ordinal) on which each counts."""
+    found: dict[Any, int] = {}
+    for entry, expires in ruleset.lists[words.name].entries.items():
+        value, until = runtime_value(entry, kind), FOREVER if expires is None else expires.toordinal()
+        found[value] = max(until, found.get(value, until))  # two entries may have one normal form
+    return found

@@ -8,22 +8,14 @@ from decimal import Decimal
 
 from treasury_watch.rules import scalars
 from treasury_watch.rules.diagnostics import did_you_mean
+from treasury_watch.rules.forms import lookup
 from treasury_watch.rules.schema import Dated, FieldRef, Operand, Param, Scalar, Span
-from treasury_watch.rules.scope import Scope, field_name, read_lookup
+from treasury_watch.rules.scope import Scope, field_name
 from treasury_watch.rules.shapes import Key, Raw, Record
 from treasury_watch.rules.source import MappingNode, Node, ScalarNode
 from treasury_watch.rules.types import FORMS, Sort, Type, comparable, type_of
 
 FIELD_OPERAND = Record("right-hand side", (Key("field", Raw("field"), "a field of the instruction", True),))
-LOOKUP = Record(
-    "lookup",
-    (
-        Key("lookup", Raw("name"), "the table", True),
-        Key("key", Raw("fields"), "the field or fields that the table's key columns are compared with", True),
-        Key("column", Raw("name"), "the column whose value is wanted", True),
-    ),
-)
-
 _REFERENCE = re.compile(r"\$[a-z][a-z0-9_]*")
 
 
@@ -40,7 +32,8 @@ def read_operand(node: Node, scope: Scope, wanted: Type, *, in_where: bool = Fal
 
 def _read_mapping(node: MappingNode, scope: Scope) -> Operand | None:
     if node.get("lookup") is not None:
-        return read_lookup(node, scope) if LOOKUP.read(node, scope.report) is not None else None
+        read = lookup.RECORD.read(node, scope.report)
+        return None if not read or "lookup" not in read else lookup.read_lookup("lookup", read, node, scope)
     read = FIELD_OPERAND.read(node, scope.report) or {}
     name = field_name(read["field"], scope.report) if "field" in read else None
     return None if name is None else FieldRef(name, node.span)

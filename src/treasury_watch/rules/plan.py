@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from treasury_watch.domain.calendar import DAY_US, HOUR_US
 from treasury_watch.domain.payment import Kind, field_of
+from treasury_watch.rules.forms.aggregate import Aggregate
 from treasury_watch.rules.schema import (
-    Aggregate,
     All,
     Any_,
-    Arithmetic,
     Condition,
     Feature,
     FeatureRef,
@@ -27,18 +25,6 @@ from treasury_watch.rules.schema import (
     Rule,
     RuleSet,
 )
-
-# The longest a period can reach back, the odd hour of a zone change included. A fiscal year is known by its number,
-# and counts for
-# instructions of the calendar years before, of and after it.
-_PERIOD_US = {
-    "day": DAY_US + 3 * HOUR_US,
-    "week": 7 * DAY_US + 3 * HOUR_US,
-    "month": 31 * DAY_US + 3 * HOUR_US,
-    "quarter": 92 * DAY_US + 3 * HOUR_US,
-    "fiscal_year": 3 * 366 * DAY_US,
-}
-
 
 _IN_64_BITS = (Kind.MONEY, Kind.INTEGER, Kind.BOOLEAN, Kind.DATE, Kind.TIME)
 
@@ -86,20 +72,14 @@ def series_key(feature: Aggregate) -> SeriesKey:
     return SeriesKey(feature.by, feature.where, field, numbers, feature.population, feature.period == "fiscal_year")
 
 
-def running(ruleset: RuleSet) -> tuple[Rule, ...]:
-    """The rules that are judged: live and shadow. Drafts are only checked; retired rules are only kept."""
-    return tuple(rule for rule in ruleset.rules if rule.mode in ("live", "shadow"))
-
-
-def aggregates(node: Condition | Feature | Operand | None) -> Iterator[Aggregate]:
-    """Every aggregate that a condition or feature needs, those inside `where` and arithmetic included."""
+def aggregates(node: Condition | Operand | None) -> Iterator[Aggregate]:
+    """Every aggregate that a condition or feature needs, what it is made of first."""
     match node:
-        case Aggregate():
-            yield from aggregates(node.where)
-            yield node
-        case Arithmetic():
-            for operand in node.operands:
-                yield from aggregates(operand)
+        case Feature():
+            for part in node.parts():
+                yield from aggregates(part)
+            if isinstance(node, Aggregate):
+                yield node
         case FeatureRef():
             yield from aggregates(node.feature)
         case All() | Any_() | None_():
@@ -112,24 +92,25 @@ def aggregates(node: Condition | Feature | Operand | None) -> Iterator[Aggregate
             operands = node.operand if isinstance(node.operand, tuple) else (node.operand,)
             for operand in operands:
                 yield from aggregates(operand[1] if isinstance(operand, tuple) else operand)
-        case _:
-            return
+
+
+def needed_by(rule: Rule) -> Iterator[Aggregate]:
+    """Every aggregate that a rule needs, one that it needs twice two times."""
+    yield from aggregates(rule.when)
+    for feature in rule.features.values():
+        yield from aggregates(feature)
+    for exception in rule.exceptions:
+        yield from aggregates(exception.match)
 
 
 def plan(ruleset: RuleSet) -> dict[SeriesKey, Series]:
     """The series of a rule set, in the order in which its rules first need them."""
     found: dict[SeriesKey, Series] = {}
-    for rule in running(ruleset):
-        needed = [*aggregates(rule.when)]
-        for feature in rule.features.values():
-            needed += aggregates(feature)
-        for exception in rule.exceptions:
-            needed += aggregates(exception.match)
-        for feature in needed:
+    for rule in ruleset.running:
+        for feature in needed_by(rule):
             key = series_key(feature)
             series = found.setdefault(key, Series(len(found), key))
-            reach = feature.window_us if feature.period is None else _PERIOD_US[feature.period]
-            series.reach_us = max(series.reach_us, reach or 0)
+            series.reach_us = max(series.reach_us, feature.reach_us)
             if feature.kind != "count":
                 known = field_of(feature.field)
                 series.keeps = True

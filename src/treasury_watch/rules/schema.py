@@ -5,25 +5,24 @@ Equality is by meaning: spans do not take part, so two features that say the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from treasury_watch.domain.payment import Kind
 from treasury_watch.domain.verdict import Action, Level, Mode, Text
 
+if TYPE_CHECKING:
+    from treasury_watch.rules.evaluation import Coder, Expression, Judging
+    from treasury_watch.rules.types import Type
+
 Scalar = str | int | Decimal | bool | date  # numbers of YAML are exact: int, or Decimal as the source text has it
-Operator = Literal[
-    "eq", "ne", "gt", "gte", "lt", "lte", "between", "in", "not_in", "in_list", "contains", "contains_any",
-    "starts_with", "ends_with", "matches", "multiple_of", "length", "same_as", "is_missing",
-]  # fmt: skip
-AggregateKind = Literal["sum", "count", "min", "max", "avg", "distinct"]
-Period = Literal["day", "week", "month", "quarter", "fiscal_year"]
 Population = Literal["executed", "attempted"]
 OnMissing = Literal["pass", "warn", "intercept"]
-ArithmeticKind = Literal["add", "sub", "mul", "div"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,41 +75,33 @@ class Param:
         return hash((self.name, self.segment_by, tuple(sorted(self.segments, key=str))))
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """`{lookup: table, key: field(s), column: c}`: a value of reference data; a missing row or cell is missing."""
+class Feature(ABC):
+    """A value that a rule computes of an instruction and of what came before it: each form is one of `rules.forms`.
 
-    table: str
-    key: tuple[str, ...]  # field names, in the order of the table's key columns
-    column: str
-    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """`{sum: amount, by: […], where: …, window: 72h | period: day, population: …}` over earlier instructions and this
-    one.
-
-    Exactly one of `window_us` (microseconds, event time in (t − w, t]) and `period` is set.
+    A form is a frozen dataclass whose equality is that of what it computes.
     """
 
-    kind: AggregateKind
-    field: str
-    by: tuple[str, ...]
-    where: Condition | None = None
-    window_us: int | None = None
-    period: Period | None = None
-    population: Population = "executed"
-    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
+    __slots__ = ()
 
+    @abstractmethod
+    def type(self, tables: Mapping[str, Table]) -> Type:
+        """What its value is. Its fields, tables and columns must exist; raises TypeError if it mixes sorts."""
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
-    """`{div: [$a, $b]}`: exact; division by zero is missing. `add` and `mul` take two or more, `sub` and `div` two."""
+    def parts(self) -> Iterator[Condition | Operand]:
+        """The conditions and operands that it is made of."""
+        return iter(())
 
-    kind: ArithmeticKind
-    operands: tuple[Operand, ...]
-    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
+    @abstractmethod
+    def code(self, coder: Coder) -> Expression:
+        """Generated code that gives its value."""
+
+    @abstractmethod
+    def value(self, judged: Judging) -> tuple[Any, Kind]:
+        """Its run-time value (`None`: missing) and kind, by the plain reading of the rule guide."""
+
+    def absent(self, judged: Judging) -> Iterator[str]:
+        """The names of what is missing, where its value is."""
+        return iter(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +124,7 @@ class WordList:
     span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
-Feature = Aggregate | Lookup | Arithmetic
-Operand = Scalar | FieldRef | Param | FeatureRef | Lookup
+Operand = Scalar | FieldRef | Param | FeatureRef | Feature
 
 # --- conditions ---
 
@@ -161,15 +151,10 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One subject, one operator, and its right-hand side.
-
-    `operand` by operator: `between`, `in`, `not_in` and `contains_any` with literal words: a tuple of operands;
-    `in_list`, and `contains_any` with a list: a WordList; `is_missing`: a bool; `length`: a tuple of pairs of operator
-    and operand, as in `length: {gte: 2, lt: 10}`; `same_as`: the FieldRef or FeatureRef it equals; others: one operand.
-    """
+    """One subject, one operator of `rules.operators`, and its right-hand side as that operator reads it."""
 
     subject: FieldRef | FeatureRef
-    operator: Operator
+    operator: str
     operand: Any
     span: Span | None = dataclass_field(default=None, compare=False, repr=False)
     truths: tuple[bool, ...] = dataclass_field(init=False, repr=False)  # which literals are truth values: 1 == True
@@ -274,6 +259,32 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class CalendarYear:
+    """The days of one year that are not as their weekday says, and the notice that says so."""
+
+    basis: str
+    holidays: frozenset[int]  # ordinals of local days off
+    made_up: frozenset[int]  # ordinals of local days at weekends on which offices are open
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Working days (工作日): Monday to Friday, but for what the notice of each year says."""
+
+    name: str
+    owner: str
+    years: Mapping[int, CalendarYear]
+
+    def works(self, day: date) -> bool | None:
+        """Whether offices are open on that day; `None` in a year that the calendar does not have."""
+        year = self.years.get(day.year)
+        if year is None:
+            return None
+        ordinal = day.toordinal()
+        return ordinal in year.made_up or (day.weekday() < 5 and ordinal not in year.holidays)
+
+
+@dataclass(frozen=True, slots=True)
 class RuleFile:
     """The rules and tests of one file. Inline tests run the rules of their own file."""
 
@@ -294,9 +305,15 @@ class RuleSet:
     files: tuple[RuleFile, ...]
     lists: Mapping[str, NamedList] = dataclass_field(default_factory=dict)
     tables: Mapping[str, Table] = dataclass_field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = dataclass_field(default_factory=dict)
     hash: str = "sha256:" + "0" * 64
     reference: str = "sha256:" + "0" * 64
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         return tuple(rule for file in self.files for rule in file.rules)
+
+    @property
+    def running(self) -> tuple[Rule, ...]:
+        """The rules that are judged: live and shadow. Drafts are only checked; retired rules are only kept."""
+        return tuple(rule for rule in self.rules if rule.mode in ("live", "shadow"))

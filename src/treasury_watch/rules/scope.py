@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from treasury_watch.domain.payment import FIELDS, field_of
 from treasury_watch.rules import scalars
 from treasury_watch.rules.diagnostics import did_you_mean
-from treasury_watch.rules.schema import Feature, FeatureRef, Lookup, NamedList, Param, Span, Table
-from treasury_watch.rules.shapes import article
-from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode
-from treasury_watch.rules.types import COLUMN_TYPES, Sort, Type, field_type
+from treasury_watch.rules.schema import Calendar, Feature, FeatureRef, NamedList, Param, Span, Table
+from treasury_watch.rules.source import Node, Report, ScalarNode, SequenceNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +18,7 @@ class Reference:
 
     lists: Mapping[str, NamedList] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
     whole: bool = True
 
 
@@ -110,42 +109,3 @@ def list_name(node: Node, scope: Scope) -> str | None:
             scope.report.error(found.span, "TW203", f"there is no list `{found.text}`", hint)
         return None
     return found.text
-
-
-def read_lookup(node: MappingNode, scope: Scope) -> Lookup | None:
-    """`{lookup: table, key: field(s), column: c}`, its key fields of the types of the table's key columns."""
-    report = scope.report
-    key_node, column_node, table_node = node.get("key"), node.get("column"), node.get("lookup")
-    if key_node is None or column_node is None or table_node is None:
-        return None
-    keys = field_names(key_node, report, at_least=1)
-    name = scalars.scalar(table_node, report, "the name of a table")
-    column = scalars.scalar(column_node, report, "the name of a column")
-    if keys is None or name is None or column is None:
-        return None
-    table = scope.reference.tables.get(name.text)
-    if table is None:
-        if scope.reference.whole:
-            hint = did_you_mean(name.text, scope.reference.tables)
-            report.error(name.span, "TW204", f"there is no table `{name.text}`", hint)
-        return None
-    if column.text not in table.types:
-        hint = did_you_mean(column.text, table.types)
-        report.error(column.span, "TW205", f"the table `{table.name}` has no column `{column.text}`", hint)
-        return None
-    if len(keys) != len(table.key):
-        wanted = ", ".join(table.key)
-        report.error(key_node.span, "TW305", f"{len(keys)} key field(s) for `{table.name}`", f"its key is [{wanted}]")
-        return None
-    for each, key_column in zip(keys, table.key, strict=True):
-        if not _fits(field_type(each), COLUMN_TYPES[table.types[key_column]]):
-            message = (
-                f"`{each}` does not compare with `{key_column}`, {article(table.types[key_column])} of `{table.name}`"
-            )
-            report.error(key_node.span, "TW305", message, "declare the key column with the field's type")
-            return None
-    return Lookup(table.name, keys, column.text, node.span)
-
-
-def _fits(field: Type, column: Type) -> bool:
-    return field.sort is Sort.LOCAL or (field.sort is Sort.TEXT and field.form == column.form)

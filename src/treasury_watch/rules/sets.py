@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from types import MappingProxyType
 
+from treasury_watch.rules.calendars import read_calendar
 from treasury_watch.rules.canonical import reference_hash, set_hash
 from treasury_watch.rules.catalogue import Row, read_catalogue
 from treasury_watch.rules.checks import CHECKS, LOADING_CHECKS, Kept
@@ -15,12 +16,12 @@ from treasury_watch.rules.lock import FILE_NAME, read_lock
 from treasury_watch.rules.reader import FileRead, read_rule_file
 from treasury_watch.rules.reference import read_list, read_table
 from treasury_watch.rules.risk_points import RiskPoint, read_risk_points
-from treasury_watch.rules.schema import NamedList, RuleSet, Span, Table
+from treasury_watch.rules.schema import Calendar, NamedList, RuleSet, Span, Table
 from treasury_watch.rules.scope import Reference
 from treasury_watch.rules.source import MappingNode, Report, compose
 
 # What a YAML file is, by the key that it must have.
-KINDS = ("ruleset", "list", "table", "risk_points", "catalogue")
+KINDS = ("ruleset", "list", "table", "calendar", "risk_points", "catalogue")
 
 
 def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
@@ -33,7 +34,8 @@ def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
     roots = _roots(files, report)
     lists = _read_lists(roots, report)
     tables = _read_tables(roots, files, report)
-    reference = Reference(lists, tables, whole=not report.diagnostics)
+    calendars = _read_calendars(roots, report)
+    reference = Reference(lists, tables, calendars, whole=not report.diagnostics)
     for root in roots["risk_points"].values():
         read_risk_points(root, report)
     for root in roots["catalogue"].values():
@@ -52,6 +54,7 @@ def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
         tuple(each.file for _, each in whole),
         MappingProxyType(dict(sorted(reference.lists.items()))),
         MappingProxyType(dict(sorted(reference.tables.items()))),
+        MappingProxyType(dict(sorted(reference.calendars.items()))),
     )
     for check in LOADING_CHECKS:
         report.diagnostics.extend(check(ruleset))
@@ -125,6 +128,17 @@ def _read_lists(roots: Mapping[str, Mapping[str, MappingNode]], report: Report) 
                 report.error(root.span, "TW110", f"a second list `{found.name}`", "rename one, or join them")
             lists[found.name] = found
     return lists
+
+
+def _read_calendars(roots: Mapping[str, Mapping[str, MappingNode]], report: Report) -> dict[str, Calendar]:
+    calendars: dict[str, Calendar] = {}
+    for root in roots["calendar"].values():
+        found = read_calendar(root, report)
+        if found is not None:
+            if found.name in calendars:
+                report.error(root.span, "TW110", f"a second calendar `{found.name}`", "rename one, or join them")
+            calendars[found.name] = found
+    return calendars
 
 
 def _read_tables(

@@ -15,12 +15,9 @@ from types import MappingProxyType
 
 from treasury_watch.domain.payment import Kind, account_form, field_of, name_form
 from treasury_watch.rules.schema import (
-    Aggregate,
-    Arithmetic,
     Feature,
     FeatureRef,
     FieldRef,
-    Lookup,
     Operand,
     Param,
     Scalar,
@@ -80,19 +77,15 @@ _FIELD_TYPES = {
 }
 
 
-def type_of(operand: Operand | Feature, tables: Mapping[str, Table]) -> Type:
+def type_of(operand: Operand, tables: Mapping[str, Table]) -> Type:
     """What an operand or feature is. Its fields, tables and columns must exist; raises TypeError if it mixes sorts."""
     match operand:
         case FieldRef(name=name):
             return field_type(name)
         case FeatureRef(feature=feature):
-            return type_of(feature, tables)
-        case Lookup(table=table, column=column):
-            return COLUMN_TYPES[tables[table].types[column]]
-        case Aggregate():
-            return _aggregate_type(operand)
-        case Arithmetic(kind=kind, operands=operands):
-            return Type(arithmetic_sort(kind, [type_of(each, tables).sort for each in operands]))
+            return feature.type(tables)
+        case Feature():
+            return operand.type(tables)
         case Param(segments=segments):
             return literal_type(next(iter(segments.values()))[0].value)
     return literal_type(operand)
@@ -114,41 +107,6 @@ def literal_type(value: Scalar) -> Type:
     if isinstance(value, int | Decimal):
         return Type(Sort.BARE)
     return Type(Sort.DATE) if isinstance(value, date) else Type(Sort.TEXT)
-
-
-def _aggregate_type(aggregate: Aggregate) -> Type:
-    if aggregate.kind in ("count", "distinct"):
-        return Type(Sort.COUNT)
-    sort = field_type(aggregate.field).sort
-    if sort is Sort.MONEY:
-        return Type(Sort.MONEY)
-    return Type(Sort.COUNT if sort is Sort.COUNT and aggregate.kind != "avg" else Sort.NUMBER)
-
-
-def arithmetic_sort(kind: str, sorts: list[Sort]) -> Sort:
-    """The sort of a sum, difference, product or quotient; raises TypeError, in words for the author, if there is none.
-
-    money ± money is money; money × number is money; money ÷ money is a number; money ÷ number is money.
-    """
-    for sort in sorts:
-        if sort not in NUMERIC and sort is not Sort.LOCAL:
-            raise TypeError(f"{sort.value} cannot be calculated with")
-    paid = [sort for sort in sorts if sort is Sort.MONEY]
-    if kind in ("add", "sub"):
-        if paid and any(sort not in (Sort.MONEY, Sort.BARE) for sort in sorts):
-            raise TypeError("money and numbers cannot be added or subtracted")
-        return Sort.MONEY if paid else _number(sorts)
-    if kind == "mul":
-        if len(paid) > 1:
-            raise TypeError("money times money means nothing")
-        return Sort.MONEY if paid else _number(sorts)
-    if sorts[0] is not Sort.MONEY and paid:
-        raise TypeError("a number divided by money means nothing")
-    return Sort.MONEY if len(paid) == 1 else Sort.NUMBER
-
-
-def _number(sorts: list[Sort]) -> Sort:
-    return Sort.COUNT if set(sorts) == {Sort.COUNT} else Sort.NUMBER
 
 
 def comparable(left: Sort, right: Sort) -> bool:

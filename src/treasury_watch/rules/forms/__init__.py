@@ -1,0 +1,1 @@
+"""The forms of features, one module each; the table of them is in `rules.features`."""
