@@ -16,7 +16,6 @@ from treasury_watch.domain.verdict import Decision
 from treasury_watch.engine import Engine, Program
 from treasury_watch.rules.schema import RuleSet, WordList
 
-
 WORDED = ("words", "subject", "project", "prepayment", "allowance")  # files that live by their words
 
 
