@@ -263,7 +263,13 @@ def test_a_promotion_holds_more_with_the_same_hits() -> None:
     assert found["newly_held"]["payments"] == 1
     (rule,) = found["rules"]
     assert (rule["gained"], rule["lost"]) == (0, 0)
-    assert (rule["old"]["mode"], rule["new"]["mode"]) == ("shadow", "live")
+    assert (rule["old"]["mode"], rule["new"]["mode"], rule["effect"]) == ("shadow", "live", True)
+
+
+def test_rules_that_differ_are_told_apart_by_whether_it_made_a_difference() -> None:
+    other = [make_rule("AMT-001", leaf("amount", "gte", yuan("400000.00"))), make_rule("NEW-001", LARGE.when)]
+    found = against(amounts("500000.00"), make_ruleset(LARGE), make_ruleset(*other))
+    assert {each["rule"]: each["effect"] for each in found["rules"]} == {"AMT-001": False, "NEW-001": True}
 
 
 def test_the_same_rules_differ_in_nothing() -> None:

@@ -126,7 +126,7 @@ def test_a_gzipped_file_gives_the_same_but_for_its_hash(cli: Cli, rules: Callabl
 def test_what_changes_is_told_with_reasons(cli: Cli, rules: Callable[..., Path], payments: Path) -> None:
     out = cli(rules("new"), "--on", payments, "--against", rules("old", mode="shadow")).out
     assert "newly held: 1 payments, CNY 500,000.00 (AMT-001 1)" in out
-    assert "AMT-001 (live): 支付500000.00元 · Payment of CNY 500000.00" in out
+    assert "AMT-001: 支付500000.00元 · Payment of CNY 500000.00" in out
     assert "newly let go: 0 payments" in out
 
 

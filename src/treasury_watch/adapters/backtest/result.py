@@ -166,20 +166,25 @@ def _rule_changes(old: Side, new: Side, changed: Mapping[str, RuleChange]) -> li
     rows = []
     for rule in dict.fromkeys([*after, *before]):
         change = changed.get(rule, RuleChange())
-        row = {
-            "rule": rule,
-            "old": _stage(before.get(rule), old),
-            "new": _stage(after.get(rule), new),
-            "gained": change.gained,
-            "lost": change.lost,
-        }
-        if change.gained or change.lost or _logic(row["old"]) != _logic(row["new"]):
-            rows.append(row)
+        stages = _stage(before.get(rule), old), _stage(after.get(rule), new)
+        effect = bool(change.gained or change.lost) or _with_hits(stages[0]) != _with_hits(stages[1])
+        if effect or stages[0] != stages[1]:
+            rows.append(
+                {
+                    "rule": rule,
+                    "old": stages[0],
+                    "new": stages[1],
+                    "gained": change.gained,
+                    "lost": change.lost,
+                    "effect": effect,
+                }
+            )
     return rows
 
 
-def _logic(stage: Any) -> Any:
-    return stage and {**stage, "hits": None}
+def _with_hits(stage: dict[str, Any] | None) -> Any:
+    """How a rule that hits something acts."""
+    return (stage["mode"], stage["action"]) if stage and stage["hits"] else None
 
 
 def _stage(rule: Rule | None, side: Side) -> dict[str, Any] | None:
