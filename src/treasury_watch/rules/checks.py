@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import combinations
 
 from treasury_watch.domain.payment import FIELDS
+from treasury_watch.rules.calendars import years_without
 from treasury_watch.rules.canonical import condition_of, logic_hash
 from treasury_watch.rules.catalogue import Row
 from treasury_watch.rules.coverage import RUNNING, cases_of
 from treasury_watch.rules.diagnostics import Diagnostic, Severity, did_you_mean
+from treasury_watch.rules.forms.anomaly import Anomaly
 from treasury_watch.rules.lock import FILE_NAME, Locked, locked_rules
-from treasury_watch.rules.schema import Param, Rule, RuleFile, RuleSet, Span
+from treasury_watch.rules.meaning import leaves
+from treasury_watch.rules.plan import features_in, needed_by
+from treasury_watch.rules.schema import Leaf, Param, Rule, RuleFile, RuleSet, Span
 
 # --- without these, a rule set has no meaning: `read` makes them ---
 
@@ -58,7 +62,24 @@ def _is_idle(param: Param, segment_by: str) -> bool:
     return None in param.segments and field.required and param.segments.keys() >= field.values.keys()
 
 
-LOADING_CHECKS: tuple[Callable[[RuleSet], Iterator[Diagnostic]], ...] = (repeated_ids, gaps, idle_defaults)
+def acting_on_anomaly(ruleset: RuleSet) -> Iterator[Diagnostic]:
+    """What a model finds odd is looked at, never held; and while there is no model, nobody is told of it."""
+    for rule in ruleset.rules:
+        if any(isinstance(each, Anomaly) for each in features_in(rule)):
+            if rule.action in ("intercept", "prohibit"):
+                message = f"`{rule.id}` asks the model, and would {rule.action}"
+                yield _finding(rule.span, "TW407", message, "a rule on `anomaly` may `warn` or `record`")
+            if rule.on_missing != "pass":
+                message = f"`{rule.id}` would {rule.on_missing} wherever the model says nothing"
+                yield _finding(rule.span, "TW407", message, "set `on_missing: pass`")
+
+
+LOADING_CHECKS: tuple[Callable[[RuleSet], Iterator[Diagnostic]], ...] = (
+    repeated_ids,
+    gaps,
+    idle_defaults,
+    acting_on_anomaly,
+)
 
 # --- good keeping: a set that fails these is still judged by, since old sets must load for an audit ---
 
@@ -181,6 +202,30 @@ def catalogued(kept: Kept) -> Iterator[Diagnostic]:
             yield _finding(rule.span, "TW608", f"`{rule.id}` is in no row of the catalogue", hint, "warning")
 
 
+def years_without_notice(kept: Kept) -> Iterator[Diagnostic]:
+    """A calendar has every year on which a rule asks it: from the rule's first to the day of the check, and in
+    December the next."""
+    upto = kept.as_of + timedelta(days=31)
+    for rule in kept.ruleset.rules:
+        last = min(upto, (rule.effective_until or date.max) - timedelta(days=1))
+        first = min(rule.effective_from or kept.as_of, last)
+        for leaf in working_times(rule) if rule.mode != "retired" else ():
+            calendar = kept.ruleset.calendars[leaf.operand.calendar]
+            for year in years_without(calendar, first, last):
+                severity: Severity = "error" if year <= kept.as_of.year else "warning"
+                message = f"the calendar `{calendar.name}` has no {year}, in which `{rule.id}` asks it"
+                hint = "add the year once its notice is published; until then the rule's answer is missing"
+                yield _finding(leaf.span, "TW506", message, hint, severity)
+
+
+def working_times(rule: Rule) -> Iterator[Leaf]:
+    """Every place where a rule asks for working time."""
+    conditions = [rule.when, *(each.match for each in rule.exceptions), *(each.where for each in needed_by(rule))]
+    for condition in conditions:
+        if condition is not None:
+            yield from (leaf for leaf in leaves(condition) if leaf.operator == "working_time")
+
+
 CHECKS: tuple[Callable[[Kept], Iterator[Diagnostic]], ...] = (
     untested,
     expired_exceptions,
@@ -189,6 +234,7 @@ CHECKS: tuple[Callable[[Kept], Iterator[Diagnostic]], ...] = (
     twins,
     risk_points,
     catalogued,
+    years_without_notice,
 )
 
 

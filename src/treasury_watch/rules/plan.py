@@ -72,35 +72,39 @@ def series_key(feature: Aggregate) -> SeriesKey:
     return SeriesKey(feature.by, feature.where, field, numbers, feature.population, feature.period == "fiscal_year")
 
 
-def aggregates(node: Condition | Operand | None) -> Iterator[Aggregate]:
-    """Every aggregate that a condition or feature needs, what it is made of first."""
+def features(node: Condition | Operand | None) -> Iterator[Feature]:
+    """Every feature that a condition or feature needs, what it is made of first."""
     match node:
         case Feature():
             for part in node.parts():
-                yield from aggregates(part)
-            if isinstance(node, Aggregate):
-                yield node
+                yield from features(part)
+            yield node
         case FeatureRef():
-            yield from aggregates(node.feature)
+            yield from features(node.feature)
         case All() | Any_() | None_():
             for item in node.items:
-                yield from aggregates(item)
+                yield from features(item)
         case Not():
-            yield from aggregates(node.item)
+            yield from features(node.item)
         case Leaf():
-            yield from aggregates(node.subject)
+            yield from features(node.subject)
             operands = node.operand if isinstance(node.operand, tuple) else (node.operand,)
             for operand in operands:
-                yield from aggregates(operand[1] if isinstance(operand, tuple) else operand)
+                yield from features(operand[1] if isinstance(operand, tuple) else operand)
+
+
+def features_in(rule: Rule) -> Iterator[Feature]:
+    """Every feature that a rule needs, one that it needs twice two times."""
+    yield from features(rule.when)
+    for feature in rule.features.values():
+        yield from features(feature)
+    for exception in rule.exceptions:
+        yield from features(exception.match)
 
 
 def needed_by(rule: Rule) -> Iterator[Aggregate]:
-    """Every aggregate that a rule needs, one that it needs twice two times."""
-    yield from aggregates(rule.when)
-    for feature in rule.features.values():
-        yield from aggregates(feature)
-    for exception in rule.exceptions:
-        yield from aggregates(exception.match)
+    """Every aggregate that a rule needs."""
+    return (each for each in features_in(rule) if isinstance(each, Aggregate))
 
 
 def plan(ruleset: RuleSet) -> dict[SeriesKey, Series]:
