@@ -11,7 +11,7 @@ from treasury_watch.domain.payment import FIELDS
 from treasury_watch.rules.calendars import years_without
 from treasury_watch.rules.canonical import condition_of, logic_hash
 from treasury_watch.rules.catalogue import Row
-from treasury_watch.rules.coverage import RUNNING, cases_of
+from treasury_watch.rules.coverage import cases_of
 from treasury_watch.rules.diagnostics import Diagnostic, Severity, did_you_mean
 from treasury_watch.rules.forms.anomaly import Anomaly
 from treasury_watch.rules.lock import FILE_NAME, Locked, locked_rules
@@ -156,8 +156,7 @@ def stale_lock(kept: Kept) -> Iterator[Diagnostic]:
 
 def twins(kept: Kept) -> Iterator[Diagnostic]:
     """Two rules with one logic say everything twice."""
-    running = [rule for rule in kept.ruleset.rules if rule.mode in RUNNING]
-    for one, other in combinations(running, 2):
+    for one, other in combinations(kept.ruleset.running, 2):
         if _overlap(one, other) and condition_of(one) == condition_of(other):
             message = f"`{other.id}` has the same logic as `{one.id}`"
             yield _finding(other.span, "TW606", message, "retire one of them", "warning")
@@ -196,8 +195,8 @@ def catalogued(kept: Kept) -> Iterator[Diagnostic]:
         if not row.rules and row.left_out is None:
             hint = "name its rules, or say why there are none: `left_out: {zh: …, en: …}`"
             yield _finding(row.span, "TW609", f"row {row.number} has no rule", hint, "warning")
-    for rule in kept.ruleset.rules if kept.catalogue is not None else ():
-        if rule.mode in RUNNING and rule.id not in named:
+    for rule in kept.ruleset.running if kept.catalogue is not None else ():
+        if rule.id not in named:
             hint = "add it to the row that it carries out"
             yield _finding(rule.span, "TW608", f"`{rule.id}` is in no row of the catalogue", hint, "warning")
 

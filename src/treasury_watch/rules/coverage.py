@@ -12,8 +12,6 @@ from treasury_watch.rules.schema import FieldRef, Rule, RuleFile, RuleSet, Step
 
 State = Literal["live", "shadow", "none"]
 
-RUNNING = ("live", "shadow")
-
 _NAMING = ("field", "by", "key", "segment_by")  # the slots in which features and params name fields of the instruction
 _STEP_ORDER: Mapping[str | None, int] = {step: at for at, step in enumerate(STEPS)}
 
@@ -62,7 +60,7 @@ class Coverage:
 
 def coverage(ruleset: RuleSet, points: Sequence[RiskPoint]) -> Coverage:
     """What the rule set covers of the risk points."""
-    running = sorted((rule for rule in ruleset.rules if rule.mode in RUNNING), key=lambda rule: rule.id)
+    running = sorted(ruleset.running, key=lambda rule: rule.id)
     known = {point.id for point in points}
     in_order = sorted(points, key=lambda each: _STEP_ORDER.get(each.step, len(STEPS)))
     tested = [(rule, cases_of(rule, file)) for file in ruleset.files for rule in file.rules if rule.mode == "live"]
