@@ -71,7 +71,11 @@ def _show_against(result: dict[str, Any]) -> None:
         changed = [
             (each["rule"], _stage(each["old"]), _stage(each["new"]), each["gained"], each["lost"]) for each in shown
         ]
-        show_table(("rule", "old", "new", "hits more", "hits less"), changed, title="Rules that differ in effect")
+        show_table(
+            ("rule", "old", "new", "hits more", "hits less"),
+            changed,
+            title="Rules that differ in effect, with their hits",
+        )
     others = [each["rule"] for each in against["rules"] if not each["effect"]]
     if others:
         typer.echo(f"differ without effect on these payments: {', '.join(others)}")
@@ -84,7 +88,7 @@ def _show_against(result: dict[str, Any]) -> None:
 def _stage(stage: dict[str, Any] | None) -> str:
     if stage is None:
         return "-"
-    return f"{stage['mode']} {stage['action']} r{stage['revision']}, {stage['hits']:,} hits"
+    return f"{stage['mode']} {stage['action']} r{stage['revision']}: {stage['hits']:,}"
 
 
 def _show_example(example: dict[str, Any], side: str) -> None:
