@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.rules.texts import HEAD, REASON, RULE, rule_file
+from treasury_watch.adapters.rulefiles import default_rules, files_of
 from treasury_watch.domain.verdict import Text
 from treasury_watch.rules import check, read
 from treasury_watch.rules.catalogue import FalseAlarm
@@ -101,3 +102,14 @@ def test_the_examples_of_the_rule_guide_are_read_without_complaint() -> None:
     assert read({"office.yaml": rule_file(WHEN), **files})[1] == []
     assert [row.number for row in catalogue_of(files) or ()] == [2, 29]
     assert [point.id for point in risk_points_of(files) or ()] == ["RP-02"]
+
+
+def test_the_shipped_catalogue_has_every_row_and_agrees_with_the_rules() -> None:
+    files = files_of(default_rules())
+    ruleset, _ = read(files)
+    assert ruleset is not None
+    found = [each for each in check(ruleset, files, date(2025, 6, 1)) if each.code in ("TW211", "TW608", "TW609")]
+    assert found == []
+    rows = catalogue_of(files) or ()
+    assert [row.number for row in rows] == list(range(1, 41))
+    assert [row.number for row in rows if row.left_out is not None] == [29, 32]

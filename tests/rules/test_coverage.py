@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.rules.texts import HEAD, REASON, RULE, read_rule, read_set
+from treasury_watch.adapters.rulefiles import default_rules, files_of, load
 from treasury_watch.domain.verdict import Text
 from treasury_watch.rules import read
 from treasury_watch.rules.coverage import Cases, Coverage, cases_of, coverage, fields_of
 from treasury_watch.rules.risk_points import RiskPoint
+from treasury_watch.rules.sets import risk_points_of
 
 WHEN = "  when: {field: amount, gt: 1.00}\n"
 TEXT = Text("风险", "Risk")
@@ -150,3 +152,11 @@ def test_columns_that_are_called_like_fields_are_no_fields() -> None:
     }
     when = "  when: {field: purpose, eq: {lookup: units, key: budget_unit, column: department}}\n"
     assert fields_of(read_rule(when, files=files)) == {"purpose", "budget_unit"}
+
+
+def test_the_shipped_rules_leave_nothing_open() -> None:
+    directory = default_rules()
+    found = coverage(load(directory), risk_points_of(files_of(directory)) or ())
+    assert [each.point.id for each in found.points if each.state == "none"] == []
+    assert [rule.id for rule in found.pointless] == []
+    assert [(rule.id, cases.lacks) for rule, cases in found.untested] == []
