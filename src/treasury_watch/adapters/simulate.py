@@ -180,7 +180,7 @@ class _Run:
         self.due: list[_Due] = []
         self.evenings: dict[date, _Due] = {}
         self.steps = self.plants = 0  # planned so far
-        self.deck: list[_Card] = []
+        self.deck = self.chance.shuffled(_DECK)
         self.rests_until: dict[tuple[str, bool], date] = {}
 
     def instructions(self) -> Iterator[Simulated]:
@@ -245,9 +245,9 @@ class _Run:
             heappop(self.due).plant.broken = True
 
     def _plant(self, now: datetime) -> None:
-        """Plans the next of the deck that there is still time for."""
-        if not self.deck:
-            self.deck = self.chance.shuffled(_DECK)
+        """Plans the next of the deck that there is still time for, unless the day is all but over."""
+        if now > datetime.combine(now.date(), _OPENS, SHANGHAI) + _LAST_STEP:
+            return
         for place in range(len(self.deck) - 1, -1, -1):
             card = self.deck[place]
             kind, key = card.kind, (card.kind.name, card.near_miss)
@@ -265,7 +265,8 @@ class _Run:
                 self._plan(_Due(at, self.steps, step, plant))
                 self.steps += 1
             return
-        self.deck = []
+        waiting = self.deck  # for their season, or for days that the run does not have: tried first from now on
+        self.deck = self.chance.shuffled([card for card in _DECK if card not in waiting]) + waiting
 
     def _plan(self, due: _Due) -> None:
         if due.step.evening:
@@ -303,4 +304,6 @@ def _within(kind: Kind, times: list[datetime]) -> bool:
     if kind.within is None:
         return True
     first, last = times[0], times[-1]
+    if kind.within == "week":
+        return last - first < timedelta(days=7)
     return first.year == last.year and (kind.within == "year" or first.month == last.month)

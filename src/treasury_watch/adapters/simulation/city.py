@@ -69,6 +69,7 @@ COUNTIES = (  # these have towns
     Jurisdiction("990123", "云岭县", "county"),
     Jurisdiction("990181", "白塔市", "county"),
 )
+JURISDICTIONS = (CITY, *DISTRICTS, *COUNTIES)
 _TURNS = (CITY, *DISTRICTS, CITY, *COUNTIES)  # one unit each in turn
 
 DEPARTMENTS = (
@@ -102,12 +103,53 @@ CARDS_PER_UNIT = 3
 CARD_UNITS = 50  # the first units of the city have official cards
 LIMITS = (20_000, 30_000, 50_000)
 
+# Yearly budgets of some units by subject, in whole yuan: journeys abroad, receptions, union, welfare, vehicles.
+BUDGETED_UNITS = (9, 19, 29)  # 教育局, 卫生健康委员会 and 公安局 of 白塔市
+RECEPTIONS, UNION_FEE, WELFARE = "30217", "30228", "30229"
+
+# Allotments: one for each unit by its number modulo this, so that large cities share them; and a small one for each
+# jurisdiction, numbered from SMALL_ALLOTMENTS on.
+SHARED_ALLOTMENTS = 400
+ALLOTMENT, SMALL_ALLOTMENT = 1_000_000_000, 200_000  # whole yuan
+SMALL_ALLOTMENTS = 901
+
+# Whom meetings and the repair of official vehicles are bought from (定点): the shipped lists name them, and the shipped
+# register says that this jurisdiction keeps such lists.
+KEEPS_VENDOR_LISTS = COUNTIES[-1]
+VENUES = (
+    Party("云川会议中心有限公司", "9933000000000000101"),
+    Party("云川江畔大酒店有限公司", "9933000000000000102"),
+    Party("云川宾馆有限公司", "9933000000000000103"),
+)
+GARAGES = (
+    Party("云川第一汽车维修有限公司", "9933000000000000111"),
+    Party("云川恒达汽车服务有限公司", "9933000000000000112"),
+    Party("云川顺安汽车维修有限公司", "9933000000000000113"),
+)
+MEETING_STANDARD = 550  # yuan for a person and day of a meeting of the third class (三类)
+
 DEBARRED = (
     Party("云川鼎诚商贸有限公司", "9977000000000000000"),
     Party("临江百汇建设工程有限公司", "9977000000000000018"),
     Party("安河聚源咨询服务有限公司", "9977000000000000026"),
     Party("白塔顺达物资有限公司", "9977000000000000034"),
 )
+
+
+def unit_budgets(year: int) -> dict[str, int]:
+    """Budget of each budgeted unit for a fiscal year, by subject, in whole yuan."""
+    receptions = 20_000 if year == 2025 else 18_000
+    return {"30212": 0, RECEPTIONS: receptions, UNION_FEE: 50_000, WELFARE: 30_000, "30231": 1_000_000}
+
+
+def allotment_of(unit: int, year: int) -> str:
+    """The number of the document that a unit draws on."""
+    return f"云财指〔{year}〕{unit % SHARED_ALLOTMENTS + 1}号"
+
+
+def small_allotment_of(place: int, year: int) -> str:
+    """The number of the small allotment of the jurisdiction at that place of JURISDICTIONS."""
+    return f"云财指〔{year}〕{SMALL_ALLOTMENTS + place}号"
 
 
 def unit_of(number: int) -> Unit:
@@ -142,6 +184,12 @@ def unit_of(number: int) -> Unit:
         "function_class": department.function_class,
     }
     return Unit(number, level, payer, department, initiators, approver, cashier, 12 + mixed(number) % 50)
+
+
+def seat_in_the_city(seat: int) -> Unit:
+    """The unit at that place, from 0, of 云川市 itself: its bureaus first, then an institution of each, and so on."""
+    round_, second = divmod(seat, 2)
+    return unit_of(round_ * len(_TURNS) + (len(_TURNS) // 2 if second else 0))
 
 
 def _institution(department: Department, index: int) -> str:

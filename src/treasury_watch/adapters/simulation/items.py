@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from treasury_watch.adapters.simulation.chance import Chance
-from treasury_watch.adapters.simulation.city import Level
+from treasury_watch.adapters.simulation.city import GARAGES, VENUES, Level, Party
 
 # What amounts are scaled by, so that ordinary ones stay below the large-payment levels of each kind of unit.
 SCALE: dict[Level, float] = {"city": 1.0, "county": 0.4, "town": 0.18}
@@ -15,8 +15,8 @@ class Item(NamedTuple):
     """One thing that is paid for. Amounts are in whole yuan for a city unit; most lie near `low`.
 
     `subject` is the departmental economic class (部门经济分类), `government_subject` the governmental one. Words may
-    hold {m}, the month. `supplier` is the one payee of
-    what only one sells; otherwise `trades` are those of the companies that sell it.
+    hold {m}, the month. `supplier` is the one payee of what only one sells, `designated` those who may sell what has
+    designated vendors (定点); otherwise `trades` are those of the companies that sell it.
     """
 
     weight: int
@@ -27,6 +27,7 @@ class Item(NamedTuple):
     low: int
     high: int
     supplier: str = ""
+    designated: tuple[Party, ...] = ()
 
     def amount(self, chance: Chance, level: Level) -> int:
         """An amount in fen; every third one is in round yuan, as invoices are."""
@@ -49,15 +50,15 @@ GOODS = (
     Item(8, "30213", "50209", ("办公楼零星维修", "空调维修保养", "电梯{m}月维保费", "屋面防水维修"),
          ("建筑装饰工程", "机电设备"), 500, 120_000),
     Item(4, "30214", "50201", ("{m}月办公用房租金", "会议设备租赁费"), ("置业", "设备租赁"), 1_000, 90_000),
-    Item(4, "30215", "50202", ("业务工作会议会务费", "专题座谈会场地费"), ("会议服务", "酒店管理"), 1_500, 40_000),
+    Item(4, "30215", "50202", ("业务工作会议会务费", "专题座谈会场地费"), (), 1_500, 40_000, designated=VENUES),
     Item(5, "30216", "50203", ("干部业务培训费", "专业技术人员继续教育培训费"),
          ("教育咨询", "培训服务"), 800, 50_000),
     Item(8, "30218", "50204", ("购买检测试剂", "购买教学实验材料", "购买防护物资", "购买医用耗材"),
          ("科学仪器", "医疗器械", "教学设备"), 600, 200_000),
     Item(8, "30227", "50205", ("信息系统运维服务费", "第三方检测服务费", "规划编制服务费", "审计服务费"),
          ("信息技术", "检测技术", "规划设计", "会计事务"), 3_000, 400_000),
-    Item(6, "30231", "50208", ("公务用车{m}月燃油费", "公务用车维修费", "公务用车保险费"),
-         ("石油销售", "汽车维修", "汽车服务"), 200, 9_000),
+    Item(4, "30231", "50208", ("公务用车{m}月燃油费", "公务用车保险费"), ("石油销售", "财产保险"), 200, 9_000),
+    Item(2, "30231", "50208", ("公务用车维修费", "公务用车保养费"), (), 200, 9_000, designated=GARAGES),
     Item(3, "31002", "50306", ("购置台式计算机", "购置复印机", "购置办公家具"), ("电子科技", "家具"), 3_000, 180_000),
     Item(2, "31003", "50306", ("购置专用检测设备", "购置教学仪器设备"), ("科学仪器", "教学设备"), 20_000, 420_000),
     Item(2, "31005", "50302", ("道路维修工程进度款", "水渠整治工程进度款", "校舍改造工程进度款"),

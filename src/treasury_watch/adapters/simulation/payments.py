@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from treasury_watch.adapters.simulation.chance import Chance
-from treasury_watch.adapters.simulation.city import Card, Party, Unit, official_cards, person, unit_of
+from treasury_watch.adapters.simulation.city import (
+    BUDGETED_UNITS,
+    JURISDICTIONS,
+    MEETING_STANDARD,
+    Card,
+    Party,
+    Unit,
+    allotment_of,
+    official_cards,
+    person,
+    unit_of,
+)
 from treasury_watch.adapters.simulation.items import CARD_ITEMS, GOODS, LABOUR, PETTY_CASH, TRADES, Item, by_weight
 from treasury_watch.adapters.simulation.names import COMPANIES, account_number, company_name, mixed
 
+T = TypeVar("T")
 Draft = dict[str, Any]  # the fields of an instruction but its id and event time
 
 PER_UNIT = 15  # instructions of a unit on an ordinary day
+REGULAR = 2_000_000  # fen, below which a unit buys from its regular suppliers
+NEW_PAYEE = 20_000_000  # fen, from which on ordinary payments go to companies that the jurisdiction has paid before
+CONTRACTORS = 40  # companies of a trade that a jurisdiction remembers
+MEETINGS = "30215"
 FEWEST_UNITS, MOST_UNITS = 100, 100_000
 
 _BANKS = (
@@ -30,11 +47,30 @@ def yuan(fen: int) -> str:
     return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02d}"
 
 
+class Turns(Generic[T]):
+    """Things that are handed out in turn, each again only after some days of rest."""
+
+    def __init__(self, items: Sequence[T]) -> None:
+        self._items = items
+        self._free_from = [0] * len(items)
+        self._last = 0
+
+    def take(self, today: date, rest: int) -> T | None:
+        """The next one that has rested; it then rests for so many days. None if there is none."""
+        for ahead in range(1, len(self._items) + 1):
+            place = (self._last + ahead) % len(self._items)
+            if self._free_from[place] <= today.toordinal():
+                self._last = place
+                self._free_from[place] = today.toordinal() + rest
+                return self._items[place]
+        return None
+
+
 class Payments:
     """Payments of a city as large as its payments per day ask for. All chance comes from `chance`.
 
-    One unit in ten and one card in five are spare: they take part in nothing that a plant adds up. Every second spare
-    unit is quiet: it is kept for near misses, which nothing else may push over a limit.
+    One unit in ten and one card in five are spare: they take part in nothing that a plant adds up. Every second of them
+    is quiet: it is kept for near misses, which nothing else may push over a limit.
     """
 
     def __init__(self, chance: Chance, per_day: int) -> None:
@@ -42,48 +78,75 @@ class Payments:
         self.today = date.min
         self.units = [unit_of(each) for each in range(min(max(per_day // PER_UNIT, FEWEST_UNITS), MOST_UNITS))]
         self.cards = [card for card in official_cards() if card.unit % 5 != 4]
-        spare = [unit for unit in self.units if is_spare(unit)]
-        self._spare_units, self._quiet_units = spare[::2], spare[1::2]
-        self._spare_cards = [card for card in official_cards() if card.unit % 5 == 4]
+        units = [unit for unit in self.units if is_spare(unit)]
+        cards = [card for card in official_cards() if card.unit % 5 == 4]
+        self._spare_units, self._quiet_units = Turns(units[::2]), Turns(units[1::2])
+        self._spare_cards, self._quiet_cards = Turns(cards[::2]), Turns(cards[1::2])
+        self.budgeted = [self.units[number] for number in BUDGETED_UNITS[::2]]
+        self._quiet_budgets: dict[str, Turns[Unit]] = {}  # by subject
+        self.quiet_allotments = Turns(range(len(JURISDICTIONS)))
         self._goods, self._card_items = by_weight(GOODS), by_weight(CARD_ITEMS)
-        self._vouchers = self._spared = self._quieted = self._strangers = 0
+        self._contractors: dict[str, dict[str, list[int]]] = {}  # by jurisdiction and trade
+        self._vouchers = self._strangers = 0
 
     def unit(self) -> Unit:
         return self.chance.pick(self.units)
 
     def spare_unit(self) -> Unit:
         """The spare units in turn."""
-        self._spared += 1
-        return self._spare_units[self._spared % len(self._spare_units)]
+        return self._spare_units.take(self.today, 0) or self.units[0]
 
-    def quiet_unit(self) -> Unit:
-        """The quiet units in turn."""
-        self._quieted += 1
-        return self._quiet_units[self._quieted % len(self._quiet_units)]
+    def quiet_unit(self, rest: int) -> Unit | None:
+        """A quiet unit that is not handed out again for so many days, or None."""
+        return self._quiet_units.take(self.today, rest)
+
+    def quiet_budget(self, subject: str, rest: int) -> Unit | None:
+        """A quiet unit that has a budget for that subject, not handed out again for so many days, or None."""
+        if subject not in self._quiet_budgets:
+            self._quiet_budgets[subject] = Turns([self.units[number] for number in BUDGETED_UNITS[1::2]])
+        return self._quiet_budgets[subject].take(self.today, rest)
 
     def spare_card(self) -> Card:
         """The spare cards in turn."""
-        self._spared += 1
-        return self._spare_cards[self._spared % len(self._spare_cards)]
+        return self._spare_cards.take(self.today, 0) or self.cards[0]
+
+    def quiet_card(self, rest: int) -> Card | None:
+        """A quiet card that is not handed out again for so many days, or None."""
+        return self._quiet_cards.take(self.today, rest)
 
     # --- one payment each ---
 
-    def goods(self, unit: Unit, item: Item | None = None, fen: int | None = None) -> Draft:
-        """Goods or a service from a company. Small things are bought from a few regular suppliers."""
+    def goods(self, unit: Unit, item: Item | None = None, fen: int | None = None, payee: Draft | None = None) -> Draft:
+        """Goods or a service. Small things come from a few regular suppliers, large ones from known companies."""
         item = item or self.chance.pick(self._goods)
         if fen is None:
             fen = item.amount(self.chance, unit.level)
+            if fen >= NEW_PAYEE and not self._known(unit, item):
+                fen = NEW_PAYEE // 4 + fen % (NEW_PAYEE // 2)  # an advance first, the rest once the payee is known
         draft = self.draft(unit, item, fen)
-        draft |= self._company(unit, item, regular=fen < 2_000_000)
-        draft["payee_kind"] = "organisation"
-        draft["invoice_no"] = f"{self.today.year % 100}990000{self._vouchers:012d}"
+        draft |= payee or self._seller(unit, item, fen)
+        draft["invoice_no"] = self._invoice()
         if item.supplier:
             draft |= {"business_type": "collection", "payment_mode": "direct"}
-        if fen >= 2_000_000:
+        if fen >= REGULAR:
             draft["contract_no"] = f"YC-HT-{self.today.year}-{self._vouchers:07d}"
+        if item.subject == MEETINGS:
+            draft |= self.meeting(fen)
         if item.subject.startswith("310"):
             draft["procurement_id"] = f"YCZC-{self.today.year}-{self._vouchers:07d}"
             draft["project"] = item.words[0] + "项目"
+        return draft
+
+    def meeting(self, fen: int) -> Draft:
+        """The local fields of a meeting within the standard: its class, attendees and days."""
+        days = 1 + self.chance.below(3)
+        attendees = fen // (MEETING_STANDARD * 100 * days) + 1 + self.chance.below(12)
+        return {"attributes": {"meeting_class": "三类", "attendees": attendees, "days": days}}
+
+    def purchase(self, unit: Unit, subjects: tuple[str, str], purpose: str, fen: int) -> Draft:
+        """An invoice of a company that is new to the city; the subjects are departmental and governmental."""
+        draft = self.draft(unit, Item(1, *subjects, (purpose,), (), 0, 0), fen) | self.stranger()
+        draft["invoice_no"] = self._invoice()
         return draft
 
     def card_repayment(self, card: Card, fen: int, item: Item | None = None) -> Draft:
@@ -113,6 +176,10 @@ class Payments:
         draft = self.draft(unit, PETTY_CASH, fen) | {"payee_name": unit.cashier, "payee_kind": "person"}
         return draft | {"settlement": "cash" if fen < 1_000_000 else "cash_cheque"}
 
+    def oddity(self, unit: Unit) -> Draft:
+        """Goods or a service of a company that nobody else pays: what is changed of it concerns no other payment."""
+        return self.goods(unit, payee=self.stranger())
+
     # --- parts ---
 
     def draft(self, unit: Unit, item: Item, fen: int) -> Draft:
@@ -129,7 +196,7 @@ class Payments:
             "economic_class": item.government_subject,
             "department_economic_class": item.subject,
             "project": "机关运行",
-            "allotment_ref": f"云财指〔{self.today.year}〕{unit.number % 400 + 1}号",
+            "allotment_ref": allotment_of(unit.number, self.today.year),
             "purpose": self.words(item),
             "initiator": unit.initiators[chance.below(2)],
             "approver": unit.approver,
@@ -176,15 +243,35 @@ class Payments:
         trade = _STRANGE_TRADES[turn % len(_STRANGE_TRADES)]
         return self._party(company_name(number, trade), 900_000_000 + self._strangers)
 
-    def _company(self, unit: Unit, item: Item, *, regular: bool) -> Draft:
+    def _seller(self, unit: Unit, item: Item, fen: int) -> Draft:
         if item.supplier:
-            account, name = int(item.subject), item.supplier
+            return self._party(item.supplier, int(item.subject))
+        if item.designated:
+            return self.party(self.chance.pick(item.designated))
+        if fen >= NEW_PAYEE and (known := self._known(unit, item)):
+            trade, number = self.chance.pick(known)
         else:
             trade = self.chance.pick(item.trades)
             regulars = unit.number * 200 + TRADES[trade] * 2 + self.chance.below(2)
-            number = mixed(regulars) % COMPANIES if regular else self.chance.below(COMPANIES)
-            account, name = 100_000 + TRADES[trade] * COMPANIES + number, company_name(number, trade)
-        return self._party(name, account)
+            number = mixed(regulars) % COMPANIES if fen < REGULAR else self.chance.below(COMPANIES)
+            if fen >= REGULAR:
+                self._remember(unit, trade, number)
+        return self._party(company_name(number, trade), 100_000 + TRADES[trade] * COMPANIES + number)
+
+    def _known(self, unit: Unit, item: Item) -> list[tuple[str, int]]:
+        """Companies of the item's trades that units of the jurisdiction have paid before."""
+        found = self._contractors.get(unit.payer["jurisdiction"], {})
+        return [(trade, number) for trade in item.trades for number in found.get(trade, ())]
+
+    def _remember(self, unit: Unit, trade: str, number: int) -> None:
+        found = self._contractors.setdefault(unit.payer["jurisdiction"], {}).setdefault(trade, [])
+        found.append(number)
+        if len(found) > CONTRACTORS:
+            del found[0]
+
+    def party(self, party: Party) -> Draft:
+        """A company by name and account."""
+        return self._party(party.name, int(party.account[4:]))
 
     def _party(self, name: str, account: int) -> Draft:
         bank, code = _BANKS[account % len(_BANKS)]
@@ -193,7 +280,11 @@ class Payments:
             "payee_account": account_number("9933", account),
             "payee_bank": bank,
             "payee_bank_code": code,
+            "payee_kind": "organisation",
         }
+
+    def _invoice(self) -> str:
+        return f"{self.today.year % 100}990000{self._vouchers:012d}"
 
 
 def is_spare(unit: Unit) -> bool:

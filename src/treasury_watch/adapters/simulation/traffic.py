@@ -85,12 +85,15 @@ class Traffic:
         return self.payments.cash(unit, PETTY_CASH.amount(self.chance, unit.level))
 
     def _to_a_unit(self, unit: Unit) -> Draft:
+        """A share of costs, paid to a unit of another department."""
         other = self.payments.unit()
+        while other.payer["department"] == unit.payer["department"]:
+            other = self.payments.unit()
         draft = self.payments.draft(unit, TO_A_UNIT, TO_A_UNIT.amount(self.chance, unit.level))
         return draft | self.payments.to_unit(other)
 
     def _correction(self) -> Draft | None:
-        """Part of an earlier payment comes back, or all of it and it is paid again under another subject."""
+        """Part of an earlier payment comes back, or all of it and it is paid again under another functional class."""
         if not self._recent:
             return None
         paid_id, paid = self._recent.pop(self.chance.below(len(self._recent)))
@@ -99,7 +102,7 @@ class Traffic:
         if self.chance.random() < 0.5:
             returned = 1 + self.chance.below(fen)
             return back | {"amount": yuan(-returned), "purpose": f"退回{paid['purpose']}余款"}
-        again = paid | {"department_economic_class": "30299", "economic_class": "50299"} | self.payments.voucher()
+        again = paid | {"function_class": f"{paid['function_class'][:5]}99"} | self.payments.voucher()
         self._waiting.append(again | {"purpose": f"{paid['purpose']}（更正科目）", "invoice_no": None})
         return back | {"amount": yuan(-fen), "purpose": f"更正科目：{paid['purpose']}"}
 

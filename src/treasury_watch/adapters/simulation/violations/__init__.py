@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from treasury_watch.adapters.simulation.violations import amounts, cards, conduct, payees, repeats, texts
+from treasury_watch.adapters.simulation.violations import (
+    amounts,
+    budgets,
+    cards,
+    conduct,
+    payees,
+    repeats,
+    standards,
+    texts,
+)
 from treasury_watch.adapters.simulation.violations.plan import Kind, Plant, Step
 
 __all__ = ["KINDS", "Kind", "Plant", "Step"]
 
 KINDS: tuple[Kind, ...] = tuple(
-    kind for module in (amounts, cards, payees, repeats, texts, conduct) for kind in module.KINDS
+    kind for module in (amounts, cards, payees, repeats, texts, budgets, standards, conduct) for kind in module.KINDS
 )

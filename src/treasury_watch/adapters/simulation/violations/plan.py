@@ -30,14 +30,15 @@ class Kind(NamedTuple):
     """A kind of violation of one row of the catalogue.
 
     `near_miss` is its twin that no rule of the row may hit: one fen or one word less. Steps share a calendar month or
-    year where `within` says so. Once planted, a kind is not planted again for `rest` days.
+    year, or lie within less than seven days, where `within` says so. Once planted, a kind is not planted again for
+    `rest` days.
     """
 
     name: str
     row: int
     plant: Plant
     near_miss: Plant | None = None
-    within: Literal["month", "year"] | None = None
+    within: Literal["week", "month", "year"] | None = None
     rest: int = 0
 
 
