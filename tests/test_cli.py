@@ -321,7 +321,7 @@ def test_import_counts_every_row_and_lists_rejects(cli: Runner, tmp_path: Path) 
 
 
 def test_rules_check_is_clean_or_finds(cli: Runner, rules: Path) -> None:
-    assert cli("rules", "check", rules, "--write-lock").status == 0
+    assert cli("rules", "check", rules, "--fix").status == 0
     assert (rules / "rules.lock").is_file()
     assert cli("rules", "check", rules, "--as-of", "2025-03-05") == (0, f"{rules}: no findings on 2025-03-05\n", "")
     (rules / "test.yaml").write_text(RULES.replace("field: amount", "field: ammount"), encoding="utf-8")

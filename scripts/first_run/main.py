@@ -103,7 +103,7 @@ def make_pack(folder: Path, cards: Path) -> None:
         numbers = sorted({json.loads(line)["card_no"] for line in lines})
     with (folder / "tables" / "official_cards.csv").open("a", encoding="utf-8") as register:
         register.writelines(f"{number},purchase-cards,,{CARD_LIMIT}\n" for number in numbers)
-    run("rules", "check", folder, "--write-lock")
+    run("rules", "check", folder, "--fix")
     run("rules", "test", folder)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.rules.texts import CARDS, rule_file
-from treasury_watch.adapters.rulefiles import check, default_rules, files_of, load, write_lock
+from treasury_watch.adapters.rulefiles import check, default_rules, files_of, fix, load
 from treasury_watch.adapters.simulation.city import DEBARRED, official_cards
 from treasury_watch.engine.ruletest import run_tests
 from treasury_watch.rules import RuleErrors
@@ -66,26 +66,37 @@ def test_check_tells_errors_or_findings(directory: Path) -> None:
     assert {each.code for each in check(directory, date(2025, 6, 1))} == {"TW102"}
 
 
-def test_the_lock_is_written_unless_logic_changed_under_its_old_revision(directory: Path) -> None:
-    path = write_lock(directory)
-    assert path == directory / "rules.lock"
+def test_fixing_quotes_raises_the_revision_and_writes_the_lock(directory: Path) -> None:
+    assert [each.message for each in fix(directory)] == ["wrote rules.lock"]
     assert check(directory, date(2025, 6, 1)) == []
-    locked = path.read_bytes()
-    changed = rule_file(WHEN.replace("1.00", "2.00"))
-    (directory / "office.yaml").write_bytes(changed)
-    with pytest.raises(RuleErrors, match="TW604"):
-        write_lock(directory)
-    assert path.read_bytes() == locked
-    (directory / "office.yaml").write_bytes(changed.replace(b"revision: 1", b"revision: 2"))
-    write_lock(directory)
+    changed = rule_file(WHEN.replace("1.00", "2.00").replace("amount, gt", "amount, gte")).replace(b"\n", b"\r\n")
+    (directory / "office.yaml").write_bytes(b"\xef\xbb\xbf" + changed)
+    assert [each.message for each in fix(directory)] == [
+        "revision 1 → 2 of `RULE-001`, whose logic changed",
+        "wrote rules.lock",
+    ]
+    assert (directory / "office.yaml").read_bytes() == b"\xef\xbb\xbf" + changed.replace(b"revision: 1", b"revision: 2")
     assert check(directory, date(2025, 6, 1)) == []
+    assert fix(directory) == []
+
+
+def test_a_file_that_is_fixed_keeps_its_permissions_and_its_link(directory: Path) -> None:
+    target = directory.parent / "linked.yaml"
+    target.write_bytes(rule_file(WHEN.replace("amount, gt: 1.00", "budget_unit, eq: 101001")))
+    target.chmod(0o640)
+    (directory / "office.yaml").unlink()
+    (directory / "office.yaml").symlink_to(target)
+    assert [each.message for each in fix(directory)] == ['quoted "101001"', "wrote rules.lock"]
+    assert (directory / "office.yaml").is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert sorted(each.name for each in directory.iterdir()) == ["office.yaml", "rules.lock", "tables"]
 
 
 # --- the default pack ---
 
 
 def test_the_default_pack_is_in_good_keeping() -> None:
-    """After a change that is meant: raise the revision, then `treasury-watch rules check --write-lock rules`."""
+    """After a change that is meant: `treasury-watch rules check --fix rules`."""
     assert [str(each) for each in check(default_rules(), date(2025, 6, 1))] == []
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-from treasury_watch.rules import Diagnostic, RuleErrors, lock_text, read
+from treasury_watch.rules import Diagnostic, RuleErrors, read
 from treasury_watch.rules import check as check_set
+from treasury_watch.rules.fixes import Fix, fixed
 from treasury_watch.rules.lock import FILE_NAME
 from treasury_watch.rules.schema import RuleSet
 
@@ -27,23 +31,36 @@ def check(directory: Path, as_of: date) -> list[Diagnostic]:
 
     Raises OSError if it cannot be read.
     """
-    files = files_of(directory)
+    return check_files(files_of(directory), as_of)
+
+
+def check_files(files: Mapping[str, bytes], as_of: date) -> list[Diagnostic]:
+    """The same of files that were read."""
     ruleset, diagnostics = read(files)
     return diagnostics if ruleset is None else check_set(ruleset, files, as_of)
 
 
-def write_lock(directory: Path) -> Path:
-    """Writes rules.lock as the rules are now, and returns its path.
+def fix(directory: Path) -> list[Fix]:
+    """Puts right what needs no knowledge of the rules, and says what it did. Raises OSError."""
+    files = files_of(directory)
+    now, done = fixed(files, (directory / FILE_NAME).as_posix())
+    for path, data in now.items():
+        if data != files.get(path):
+            write(Path(path), data)
+    return done
 
-    Raises RuleErrors, and writes nothing, if the rules do not load, or the logic of one changed under its old revision.
-    """
-    ruleset, files = load(directory), files_of(directory)
-    changed = [each for each in check_set(ruleset, files, date.min) if each.code == "TW604"]
-    if changed:
-        raise RuleErrors(changed, files)
-    path = directory / FILE_NAME
-    path.write_text(lock_text(ruleset), encoding="utf-8", newline="\n")
-    return path
+
+def write(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all, with the permissions that it had. Raises OSError."""
+    target = path.resolve()  # a link stays one
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        if target.exists():
+            shutil.copymode(target, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def files_of(directory: Path) -> dict[str, bytes]:

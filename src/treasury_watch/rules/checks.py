@@ -135,7 +135,7 @@ def changed_logic(kept: Kept) -> Iterator[Diagnostic]:
 
 def stale_lock(kept: Kept) -> Iterator[Diagnostic]:
     """The lock lists exactly the rules that there are, at their revisions."""
-    hint = f"once the revisions are right, write {FILE_NAME} with `treasury-watch rules check --write-lock`"
+    hint = f"`treasury-watch rules check --fix` writes {FILE_NAME}"
     rules = {rule.id: rule for rule in locked_rules(kept.ruleset)}
     if kept.lock is None:
         yield _finding(_start(kept.ruleset), "TW605", f"there is no {FILE_NAME}", hint, "warning")
@@ -144,14 +144,16 @@ def stale_lock(kept: Kept) -> Iterator[Diagnostic]:
         locked = kept.lock.get(name)
         if locked is None:
             yield _finding(rule.span, "TW605", f"{FILE_NAME} does not list `{name}`", hint, "warning")
-        elif locked.revision != rule.revision:
+        elif locked.revision < rule.revision:
             message = f"{FILE_NAME} has revision {locked.revision} of `{name}`"
             yield _finding(rule.span, "TW605", message, hint, "warning")
-    for name in kept.lock.keys() - rules.keys():
+        elif locked.revision > rule.revision and locked.logic == logic_hash(rule):
+            message = f"the revision of `{name}` went back from {locked.revision} to {rule.revision}"
+            yield _finding(rule.span, "TW605", message, f"set `revision: {locked.revision}`", "warning")
+    for name in sorted(kept.lock.keys() - rules.keys()):
         message = f"{FILE_NAME} lists `{name}`, which is gone"
-        yield _finding(
-            _start(kept.ruleset), "TW605", message, "a rule that has judged is retired, not deleted", "warning"
-        )
+        gone = f"a rule that has judged is retired, not deleted; one that never did: take its line out of {FILE_NAME}"
+        yield _finding(_start(kept.ruleset), "TW605", message, gone, "warning")
 
 
 def twins(kept: Kept) -> Iterator[Diagnostic]:

@@ -84,13 +84,17 @@ CODES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `message` says what was found, `hint` what was expected or what to try."""
+    """One finding. `message` says what was found, `hint` what was expected or what to try.
+
+    `replacement` stands where there is one right answer that needs no knowledge of the rule: what `span` should read.
+    """
 
     span: Span
     code: str  # one of CODES
     message: str
     hint: str
     severity: Severity = "error"
+    replacement: str | None = None
 
 
 class RuleErrors(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from treasury_watch.rules.canonical import logic_hash
 from treasury_watch.rules.schema import Rule, RuleSet
@@ -20,8 +21,8 @@ _LOCKED = Record(
 )
 _LOCK_FILE = MapOf(RULE_ID, _LOCKED)
 _HEAD = """\
-# The revision and the hash of the logic of every rule, drafts aside. `treasury-watch rules check --write-lock` writes
-# it, and refuses while the logic of a rule has changed and its revision has not. Reviewed with the rules.
+# The revision and the hash of the logic of every rule, drafts aside. `treasury-watch rules check --fix` writes it, and
+# raises the revision of a rule whose logic changed. Reviewed with the rules.
 """
 
 
@@ -36,13 +37,12 @@ def locked_rules(ruleset: RuleSet) -> Iterator[Rule]:
     return (rule for rule in ruleset.rules if rule.mode != "draft")
 
 
-def lock_text(ruleset: RuleSet) -> str:
-    """The content of rules.lock for a rule set, in the order of rule ids."""
-    lines = [
-        f"{rule.id}: {{revision: {rule.revision}, logic: {logic_hash(rule)}}}\n"
-        for rule in sorted(locked_rules(ruleset), key=lambda each: each.id)
-    ]
-    return _HEAD + "".join(lines)
+def lock_text(ruleset: RuleSet, kept: Mapping[str, Locked] = MappingProxyType({})) -> str:
+    """The content of rules.lock for a rule set, in the order of rule ids. `kept`: what stays listed as it was."""
+    listed = {rule.id: Locked(rule.revision, logic_hash(rule)) for rule in locked_rules(ruleset)} | dict(kept)
+    return _HEAD + "".join(
+        f"{name}: {{revision: {each.revision}, logic: {each.logic}}}\n" for name, each in sorted(listed.items())
+    )
 
 
 def read_lock(path: str, data: bytes, report: Report) -> Mapping[str, Locked]:

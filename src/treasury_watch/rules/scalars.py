@@ -44,6 +44,7 @@ _TRAPS = (
     (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), "not a finite number"),
     (re.compile(r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF|True|TRUE|False|FALSE"), "true or false"),
 )
+_LONG_WINDED = ("a number with an exponent", "a number with separators")
 
 
 def trap(node: ScalarNode) -> str | None:
@@ -109,11 +110,12 @@ def number(node: Node, report: Report, expected: str = "a number") -> int | Deci
             return None
         return Decimal(found.text) if "." in found.text else int(found.text)
     what = trap(found)
-    if what in ("a number with an exponent", "a number with separators"):
+    if what in _LONG_WINDED:
         report.error(found.span, "TW105", f"`{found.text}` is {what}", "write the digits out, as in 500000.00")
         return None
     if what is not None:
-        _quote_it(found, what, report)
+        hint = f"expected {expected}, in plain digits"
+        report.error(found.span, "TW105", f"YAML reads `{found.text}` as {what}", hint)
         return None
     hint = f"expected {expected}, without quotes" if _NUMBER.fullmatch(found.text) else f"expected {expected}"
     report.error(found.span, "TW105", f"`{found.text}` is not a number", hint)
@@ -224,17 +226,23 @@ def literal(node: Node, report: Report, *, dates: bool = False) -> Scalar | None
     if found is None:
         return None
     if found.plain:
-        if _NUMBER.fullmatch(found.text) or (trap(found) or "").startswith("a number with"):
+        if _NUMBER.fullmatch(found.text) or trap(found) in _LONG_WINDED:
             return number(found, report)
         if found.text in ("true", "false"):
             return found.text == "true"
         if dates and _DATE.fullmatch(found.text):
             return day(found, report)
+        if (what := trap(found)) == "true or false":
+            _quote_it(found, what, report, or_flag=True)
+            return None
     return text(found, report)
 
 
-def _quote_it(node: ScalarNode, what: str, report: Report) -> None:
-    hint = f'quote it: "{node.text}"'
-    if what == "true or false":
-        hint += ", or use `true` or `false`"
-    report.error(node.span, "TW007", f"YAML reads `{node.text}` as {what}", hint)
+def _quote_it(node: ScalarNode, what: str, report: Report, *, or_flag: bool = False) -> None:
+    """`or_flag`: a truth value may stand here as well, so that nobody but the author knows what was meant."""
+    quoted = f'"{node.text}"'
+    if or_flag:
+        hint = f"quote it: {quoted}, or use `true` or `false`"
+        report.error(node.span, "TW007", f"YAML reads `{node.text}` as {what}", hint)
+    else:
+        report.error(node.span, "TW007", f"YAML reads `{node.text}` as {what}", f"quote it: {quoted}", quoted)

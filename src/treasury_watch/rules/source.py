@@ -60,8 +60,8 @@ class Report:
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
 
-    def error(self, span: Span, code: str, message: str, hint: str) -> None:
-        self.diagnostics.append(Diagnostic(span, code, message, hint))
+    def error(self, span: Span, code: str, message: str, hint: str, replacement: str | None = None) -> None:
+        self.diagnostics.append(Diagnostic(span, code, message, hint, replacement=replacement))
 
 
 def text_of(file: str, data: bytes, report: Report) -> str | None:

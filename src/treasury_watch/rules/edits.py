@@ -1,0 +1,37 @@
+"""Edits of rule files: the bytes that are replaced, and every other byte as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from treasury_watch.rules.diagnostics import LINE_ENDS
+from treasury_watch.rules.schema import Span
+
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What `span` says is to read `text`. A span of length 0 is a place to insert at."""
+
+    span: Span
+    text: str
+
+
+def edited(data: bytes, edits: Iterable[Edit]) -> bytes:
+    """The content of a file after edits of different places. Line ends within a text become those of the file."""
+    bom = _BOM if data.startswith(_BOM) else b""
+    text = data[len(bom) :].decode()
+    starts = [0, *(match.end() for match in LINE_ENDS.finditer(text))]
+    end = line_end(text)
+    for edit in sorted(edits, key=lambda each: (each.span.line, each.span.column), reverse=True):
+        at = starts[edit.span.line - 1] + edit.span.column - 1
+        text = text[:at] + edit.text.replace("\n", end) + text[at + edit.span.length :]
+    return bom + text.encode()
+
+
+def line_end(text: str) -> str:
+    """The line end that a text uses first; a line feed where it has none."""
+    found = LINE_ENDS.search(text)
+    return found[0] if found else "\n"
