@@ -9,12 +9,14 @@ import typer
 from treasury_watch.cli.rules.backtest import backtest
 from treasury_watch.cli.rules.check import check
 from treasury_watch.cli.rules.coverage import coverage
+from treasury_watch.cli.rules.explain import explain
 from treasury_watch.cli.rules.schema import schema
 from treasury_watch.cli.rules.test import run_inline_tests
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "check": check,
     "test": run_inline_tests,
+    "explain": explain,
     "schema": schema,
     "coverage": coverage,
     "backtest": backtest,
