@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,8 +28,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from treasury_watch.adapters.embedded import embedded_broker, ended, free_port
 from treasury_watch.adapters.kafka.connection import client_options
 from treasury_watch.adapters.kafka.topics import create_topics
+from treasury_watch.adapters.rulefiles import default_rules
 from treasury_watch.adapters.settings import PREFIX, Settings, load_settings
-from treasury_watch.adapters.simulate import simulate
+from treasury_watch.adapters.simulate import simulate, write_city
 from treasury_watch.adapters.simulation.workdays import next_working
 from treasury_watch.adapters.wire import Published, decode_decision, encode_instruction
 from treasury_watch.domain.payment import Instruction
@@ -109,12 +111,13 @@ class Demo:
     def __enter__(self) -> Self:
         with ExitStack() as starting:
             folder = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="treasury-watch-demo-")))
+            rules = _rules(folder / "rules")
             broker = starting.enter_context(embedded_broker())
             port = free_port()
             self.settings = load_settings(
                 bootstrap_servers=broker, group="treasury-watch-demo", topic_prefix="treasury.", partitions=4,
                 replication=1, web_host="127.0.0.1", web_port=port, data_dir=folder, idempotence=False,
-                partitioner="murmur2", security_protocol="PLAINTEXT", rules_dir=None, log_format="console",
+                partitioner="murmur2", security_protocol="PLAINTEXT", rules_dir=rules, log_format="console",
             )  # fmt: skip
             self.metrics_url = f"http://127.0.0.1:{port}/metrics"
             asyncio.run(create_topics(self.settings))
@@ -226,8 +229,18 @@ class Demo:
 
 
 def _payments(today: date) -> Iterator[Instruction]:
-    start = next_working(today - timedelta(days=DAYS + 10))
-    return (each.instruction for each in simulate(SEED, PER_DAY * DAYS, DAYS, start))
+    return (each.instruction for each in simulate(SEED, PER_DAY * DAYS, DAYS, _start(today)))
+
+
+def _start(today: date) -> date:
+    return next_working(today - timedelta(days=DAYS + 10))
+
+
+def _rules(directory: Path) -> Path:
+    """The default rules, with the tables of the demo's own city in place of the example's."""
+    shutil.copytree(default_rules(), directory)
+    write_city(directory / "tables", PER_DAY * DAYS, DAYS, _start(datetime.now(UTC).date()))
+    return directory
 
 
 @contextmanager

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 from heapq import heappop, heappush
+from pathlib import Path
 from typing import IO, NamedTuple
 
 import msgspec
 
 from treasury_watch.adapters.simulation.chance import Chance
-from treasury_watch.adapters.simulation.payments import Draft, Payments
+from treasury_watch.adapters.simulation.payments import Draft, Payments, units_for
+from treasury_watch.adapters.simulation.tables import write_tables
 from treasury_watch.adapters.simulation.traffic import Traffic
 from treasury_watch.adapters.simulation.violations import KINDS, Kind, Plant, Step
 from treasury_watch.adapters.simulation.workdays import busyness, next_working
@@ -114,6 +116,15 @@ def write_simulation(
     progress(summary.instructions)
     summary.labelled = summary.planted.total()
     return summary
+
+
+def write_city(directory: Path, payments: int, days: int = 1, start: date = START) -> list[Path]:
+    """Writes the tables that rules look the city of such a simulation up in, and returns their paths.
+
+    `directory` is the `tables/` of a rule set. Raises OSError if it cannot be written.
+    """
+    last = start + timedelta(days=days - 1)
+    return write_tables(directory, units_for(payments // days), range(start.year, last.year + 1))
 
 
 class _Plant:

@@ -57,10 +57,14 @@ def simulate(
     labels: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What was planted with which instruction, as JSON lines.")
     ] = None,
+    tables: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write the city's tables, into tables/ of a rule set."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Makes up a treasury's payments, with violations planted and labelled."""
-    from treasury_watch.adapters.simulate import START, write_simulation
+    from treasury_watch.adapters.simulate import START, write_city, write_simulation
 
     _one_on_stdout(out, as_json=as_json)
     with (
@@ -72,6 +76,7 @@ def simulate(
         assert instructions is not None
         first = start.date() if start else START
         summary = write_simulation(seed, payments, instructions, labelled, days, first, done)
+        written = write_city(tables, payments, days, first) if tables else []
     if as_json:
         emit_json(
             {
@@ -84,9 +89,12 @@ def simulate(
         )
         return
     say = _speaker(out)
-    say(f"{summary.instructions:,} instructions, {summary.labelled:,} of them planted{by_reason(summary.planted)}")
+    kinds = f"({len(summary.planted)} kinds; --json counts each)"
+    say(f"{summary.instructions:,} instructions, {summary.labelled:,} of them planted {kinds}")
     if summary.earliest and summary.latest:
         say(f"event times from {summary.earliest.isoformat()} to {summary.latest.isoformat()}")
+    if written:
+        say(f"{len(written)} files of tables in {tables}")
 
 
 def import_(

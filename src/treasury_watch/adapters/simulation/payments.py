@@ -47,6 +47,11 @@ def yuan(fen: int) -> str:
     return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02d}"
 
 
+def units_for(per_day: int) -> int:
+    """How many budget units a city has that pays so often a day."""
+    return min(max(per_day // PER_UNIT, FEWEST_UNITS), MOST_UNITS)
+
+
 class Turns(Generic[T]):
     """Things that are handed out in turn, each again only after some days of rest."""
 
@@ -76,7 +81,7 @@ class Payments:
     def __init__(self, chance: Chance, per_day: int) -> None:
         self.chance = chance
         self.today = date.min
-        self.units = [unit_of(each) for each in range(min(max(per_day // PER_UNIT, FEWEST_UNITS), MOST_UNITS))]
+        self.units = [unit_of(each) for each in range(units_for(per_day))]
         self.cards = [card for card in official_cards() if card.unit % 5 != 4]
         units = [unit for unit in self.units if is_spare(unit)]
         cards = [card for card in official_cards() if card.unit % 5 == 4]
