@@ -39,7 +39,7 @@ from treasury_watch.domain.verdict import VERDICTS
 RATE = 300  # instructions a second
 PER_DAY = 60 * RATE  # a simulated day takes about a minute
 DAYS = 56  # before today: none is so long that its last day comes too soon
-SEED = 2024  # its first payment to be held comes early
+SEED = 2096  # its first payments to be held come early
 FIRST = RATE  # payments that already wait when the worker is ready
 
 START_SECONDS = 30.0
