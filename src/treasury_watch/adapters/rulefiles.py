@@ -14,7 +14,7 @@ from treasury_watch.rules.fixes import Fix, fixed
 from treasury_watch.rules.lock import FILE_NAME
 from treasury_watch.rules.schema import RuleSet
 
-_PATTERNS = ("*.yaml", "*.yml", FILE_NAME, "lists/*.y*ml", "tables/*.y*ml", "tables/*.csv", "calendars/*.y*ml")
+PATTERNS = ("*.yaml", "*.yml", FILE_NAME, "lists/*.y*ml", "tables/*.y*ml", "tables/*.csv", "calendars/*.y*ml")
 
 
 def load(directory: Path) -> RuleSet:
@@ -67,7 +67,7 @@ def files_of(directory: Path) -> dict[str, bytes]:
     """Path → content of the files that make up a rule set. Other directories below it are other rule sets."""
     if not directory.is_dir():
         raise NotADirectoryError(f"{directory} is not a directory")
-    found = sorted({path for pattern in _PATTERNS for path in directory.glob(pattern) if path.is_file()})
+    found = sorted({path for pattern in PATTERNS for path in directory.glob(pattern) if path.is_file()})
     return {path.as_posix(): path.read_bytes() for path in found}
 
 

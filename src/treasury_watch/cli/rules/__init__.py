@@ -9,6 +9,7 @@ import typer
 from treasury_watch.cli.rules.backtest import backtest
 from treasury_watch.cli.rules.check import check
 from treasury_watch.cli.rules.coverage import coverage
+from treasury_watch.cli.rules.diff import diff
 from treasury_watch.cli.rules.explain import explain
 from treasury_watch.cli.rules.schema import schema
 from treasury_watch.cli.rules.test import run_inline_tests
@@ -20,6 +21,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "schema": schema,
     "coverage": coverage,
     "backtest": backtest,
+    "diff": diff,
 }
 
 
