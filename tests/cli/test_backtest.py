@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -128,6 +129,22 @@ def test_what_changes_is_told_with_reasons(cli: Cli, rules: Callable[..., Path],
     assert "newly held: 1 payments, CNY 500,000.00 (AMT-001 1)" in out
     assert "AMT-001: 支付500000.00元 · Payment of CNY 500000.00" in out
     assert "newly let go: 0 payments" in out
+
+
+def test_the_rules_of_a_git_revision_are_the_old_ones(cli: Cli, rules: Callable[..., Path], payments: Path) -> None:
+    folder = rules(mode="shadow")
+    for command in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "-m", "shadow"],
+    ):
+        subprocess.run(["git", "-C", folder, *command], check=True)
+    (folder / "test.yaml").write_text(RULES.format(mode="live", share="50%"), encoding="utf-8")
+    result = json.loads(cli(folder, "--on", payments, "--against", "HEAD", "--json").out)
+    assert (result["against"]["name"], result["against"]["newly_held"]["payments"]) == ("HEAD", 1)
+    status, _, err = cli(folder, "--on", payments, "--against", "no-such-revision")
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.startswith("error: no-such-revision")
 
 
 def test_labels_are_compared(cli: Cli, rules: Callable[..., Path], payments: Path, tmp_path: Path) -> None:

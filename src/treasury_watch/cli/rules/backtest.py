@@ -63,7 +63,7 @@ def backtest(
         opened = Lines(on)
     with failing_on(RuleErrors):
         ruleset = load(directory)
-        old = None if against is None else _old(against)
+        old = None if against is None else _old(against, directory)
     known = None if labels is None else _labels(labels)
     source = testing.source_of(on)
     told = _Refusals()
@@ -99,11 +99,18 @@ def backtest(
         raise typer.Exit(1)
 
 
-def _old(against: str) -> tuple[str, RuleSet]:
+def _old(against: str, directory: Path) -> tuple[str, RuleSet]:
     """The rule set to compare with, and what the report calls it: no folder, so that it is the same everywhere."""
-    from treasury_watch.adapters.rulefiles import load
+    from treasury_watch.adapters.gitrules import UnknownRevision, files_at
+    from treasury_watch.rules import RuleErrors, read
 
-    return Path(against).resolve().name, load(Path(against))
+    with failing_on(UnknownRevision):
+        files = files_at(against, str(directory))
+    ruleset, diagnostics = read(files)
+    if ruleset is None:
+        raise RuleErrors(diagnostics, files)
+    folder = Path(against)
+    return folder.resolve().name if folder.is_dir() else against, ruleset
 
 
 def _labels(path: Path) -> Labels:
