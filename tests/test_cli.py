@@ -334,12 +334,12 @@ def test_rules_check_is_clean_or_finds(cli: Runner, rules: Path) -> None:
 
 
 def test_rules_test_passes_or_says_which_step_failed(cli: Runner, rules: Path) -> None:
-    assert cli("rules", "test", rules) == (0, "1 tests in 1 files: all passed\n", "")
+    assert cli("rules", "test", rules) == (0, "1 test in 1 file: all passed\n", "")
     (rules / "test.yaml").write_text(RULES.replace("gte: 500000.00", "gt: 500000.00"), encoding="utf-8")
     status, out, _ = cli("rules", "test", rules)
     assert status == 1
     assert "at the limit and one fen below" in out
-    assert out.endswith("1 tests in 1 files: 1 failed\n")
+    assert out.endswith("1 test in 1 file: 1 failed\n")
     failures = json.loads(cli("rules", "test", rules, "--json").out)["failures"]
     assert [each["test"] for each in failures] == ["at the limit and one fen below"]
 

@@ -56,13 +56,17 @@ def summary_lines(explanation: Explanation, language: Language) -> Iterator[Line
     yield Line(
         f"{paid.instruction_id} · {explanation.event_time} · {paid.budget_unit} · {paid.amount} {currency}", "dim"
     )
-    text, style = _OUTCOMES[explanation.outcome]
-    outcome = Line.assemble((said(text, language, " · "), style))
-    if rule.mode in _MODES:
-        outcome.append(f" ({said(_MODES[rule.mode], language, ' · ')})", "yellow")
-    yield outcome
+    yield outcome_line(explanation, language)
     if explanation.hit is not None:
         yield from (Line(f"  {each}") for each in _each(explanation.hit.reason, language))
+
+
+def outcome_line(explanation: Explanation, language: Language) -> Line:
+    """What the rule says, and what its mode makes of that."""
+    text, style = _OUTCOMES[explanation.outcome]
+    line = Line.assemble((said(text, language, " · "), style))
+    mode = _MODES.get(explanation.rule.mode)
+    return line if mode is None else line.append(f" ({said(mode, language, ' · ')})", "yellow")
 
 
 def detail_lines(explanation: Explanation, language: Language) -> Iterator[Line]:
