@@ -93,16 +93,21 @@ class Traffic:
         return draft | self.payments.to_unit(other)
 
     def _correction(self) -> Draft | None:
-        """Part of an earlier payment comes back, or all of it and it is paid again under another functional class."""
+        """Part of an earlier payment comes back, or all of it and it is paid again under another functional class.
+
+        Both are booked in the fiscal year of the payment.
+        """
         if not self._recent:
             return None
         paid_id, paid = self._recent.pop(self.chance.below(len(self._recent)))
         fen = int(paid["amount"].replace(".", ""))
-        back = paid | {"business_type": "correction", "corrects": paid_id} | self.payments.voucher()
+        year = {"fiscal_year": paid["fiscal_year"]}
+        back = paid | self.payments.voucher() | year | {"business_type": "correction", "corrects": paid_id}
         if self.chance.random() < 0.5:
             returned = 1 + self.chance.below(fen)
             return back | {"amount": yuan(-returned), "purpose": f"退回{paid['purpose']}余款"}
-        again = paid | {"function_class": f"{paid['function_class'][:5]}99"} | self.payments.voucher()
+        function_class = {"function_class": f"{paid['function_class'][:5]}99"}
+        again = paid | self.payments.voucher() | year | function_class
         self._waiting.append(again | {"purpose": f"{paid['purpose']}（更正科目）", "invoice_no": None})
         return back | {"amount": yuan(-fen), "purpose": f"更正科目：{paid['purpose']}"}
 

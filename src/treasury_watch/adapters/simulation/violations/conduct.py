@@ -5,6 +5,7 @@ from __future__ import annotations
 from treasury_watch.adapters.simulation.items import GOODS
 from treasury_watch.adapters.simulation.payments import Draft, Payments
 from treasury_watch.adapters.simulation.violations.plan import Kind, Plant, Step, one
+from treasury_watch.adapters.simulation.workdays import is_working
 
 _ELECTRICITY = next(item for item in GOODS if item.subject == "30206")
 _SUPPLIES = next(item for item in GOODS if item.subject == "30218")
@@ -17,9 +18,11 @@ def _same_person(payments: Payments) -> Draft:
 
 
 def _after_hours(low: int, high: int, *rule_ids: str) -> Plant:
-    """A payment so many seconds after closing time."""
+    """A payment so many seconds after closing time of a working day."""
 
     def plant(payments: Payments) -> list[Step]:
+        if not is_working(payments.today):
+            return []
         fen = payments.chance.between(50_000, 3_000_000)
         draft = payments.purchase(payments.unit(), ("30218", "50204"), "购买防护物资", fen)
         return [Step(draft, rule_ids, payments.chance.between(low, high), evening=True)]
