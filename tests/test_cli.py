@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.builders import make_instruction
+from treasury_watch.adapters.rulefiles import default_rules
 from treasury_watch.adapters.wire import decode_decision, encode_instruction
 from treasury_watch.cli import run
 
@@ -280,6 +282,19 @@ def test_simulate_writes_the_same_bytes_for_the_same_seed(cli: Runner, tmp_path:
     assert (summary["instructions"], summary["labelled"]) == (400, planted)
     assert once.read_bytes() == again.read_bytes()
     assert json.loads(cli("replay", once, "--json").out)["decisions"] == 400
+
+
+def test_simulate_writes_the_tables_of_its_city_into_a_rule_set(cli: Runner, tmp_path: Path) -> None:
+    rules, out = Path(shutil.copytree(default_rules(), tmp_path / "rules")), tmp_path / "a.jsonl"
+    options = ("--start", "2027-03-01", "--out", out, "--tables", rules / "tables")
+    assert cli("simulate", "--seed", 7, "--payments", 400, *options).out.endswith(
+        f"8 files of tables in {rules}/tables\n"
+    )
+    verdicts = [
+        json.loads(cli("replay", out, "--rules", each, "--json").out)["verdicts"] for each in (default_rules(), rules)
+    ]
+    assert verdicts[0]["pass"] == 0
+    assert verdicts[1]["pass"] > 350
 
 
 def test_simulate_names_what_it_cannot_do(cli: Runner, tmp_path: Path) -> None:
