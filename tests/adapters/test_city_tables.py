@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from treasury_watch.adapters.simulate import simulate, write_city
 from treasury_watch.adapters.simulation.city import GARAGES, KEEPS_VENDOR_LISTS, MEETING_STANDARD, VENUES
 from treasury_watch.adapters.simulation.payments import FEWEST_UNITS
 from treasury_watch.adapters.simulation.tables import write_tables
+from treasury_watch.adapters.simulation.workdays import is_working
 from treasury_watch.domain.verdict import Decision
 from treasury_watch.engine import Engine, Program
 from treasury_watch.rules.schema import RuleSet
@@ -46,6 +47,12 @@ def test_the_lists_and_standards_that_the_city_keeps_to_are_shipped(pack: RuleSe
     assert register["venues"] is register["garages"] is True
     ((_, standard),) = pack.tables["meeting_standards"].rows[("三类",)]
     assert standard["standard"] == MEETING_STANDARD
+
+
+def test_the_city_works_on_the_days_of_the_shipped_calendar(pack: RuleSet) -> None:
+    calendar = pack.calendars["cn"]
+    days = [date(2025, 1, 1) + timedelta(days=each) for each in range(730)]
+    assert [day for day in days if calendar.works(day) is not is_working(day)] == []
 
 
 @pytest.mark.parametrize("with_tables", [False, True])

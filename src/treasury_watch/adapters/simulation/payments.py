@@ -60,6 +60,11 @@ class Turns(Generic[T]):
         self._free_from = [0] * len(items)
         self._last = 0
 
+    def next(self) -> T:
+        """The next one, rested or not."""
+        self._last = (self._last + 1) % len(self._items)
+        return self._items[self._last]
+
     def take(self, today: date, rest: int) -> T | None:
         """The next one that has rested; it then rests for so many days. None if there is none."""
         for ahead in range(1, len(self._items) + 1):
@@ -99,7 +104,7 @@ class Payments:
 
     def spare_unit(self) -> Unit:
         """The spare units in turn."""
-        return self._spare_units.take(self.today, 0) or self.units[0]
+        return self._spare_units.next()
 
     def quiet_unit(self, rest: int) -> Unit | None:
         """A quiet unit that is not handed out again for so many days, or None."""
@@ -113,7 +118,7 @@ class Payments:
 
     def spare_card(self) -> Card:
         """The spare cards in turn."""
-        return self._spare_cards.take(self.today, 0) or self.cards[0]
+        return self._spare_cards.next()
 
     def quiet_card(self, rest: int) -> Card | None:
         """A quiet card that is not handed out again for so many days, or None."""
