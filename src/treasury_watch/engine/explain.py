@@ -23,8 +23,8 @@ from treasury_watch.engine.turns import Turn, turn_text, turns_of
 from treasury_watch.rules.evaluation import Truth
 from treasury_watch.rules.forms.aggregate import Aggregate
 from treasury_watch.rules.forms.first_seen import FirstSeen
-from treasury_watch.rules.meaning import in_effect, leaves
-from treasury_watch.rules.phrases import feature_phrase, is_account, operand_phrase, test_phrase
+from treasury_watch.rules.meaning import in_effect, leaves, runtime_value
+from treasury_watch.rules.phrases import feature_phrase, operand_phrase, test_phrase
 from treasury_watch.rules.schema import (
     All,
     Any_,
@@ -233,16 +233,15 @@ def _feature(name: str, feature: Feature, judged: Judged) -> Term:
 
 
 def _params(rule: Rule, judged: Judged) -> Iterator[Term]:
-    secret = {
-        operand.name
+    compared = {
+        operand.name: judged.value(leaf.subject, leaf.operand)[1]
         for condition in (rule.when, *(each.match for each in rule.exceptions))
         for leaf in leaves(condition)
-        if is_account(leaf.subject)
         for operand in _operands(leaf.operand)
         if isinstance(operand, Param)
     }
     for name, param in rule.params.items():
-        yield _param(param, judged, Kind.ACCOUNT if name in secret else Kind.ATTRIBUTE)
+        yield _param(param, judged, compared.get(name, Kind.ATTRIBUTE))
 
 
 def _param(param: Param, judged: Judged, kind: Kind) -> Term:
@@ -254,9 +253,15 @@ def _param(param: Param, judged: Judged, kind: Kind) -> Term:
         if each.since is not None and each.since.toordinal() <= judged.day.ordinal
     ]
     found = judged.param(param)
-    value = shown_value(found, kind if kind is Kind.ACCOUNT or isinstance(found, str) else Kind.ATTRIBUTE)
+    money = kind is Kind.MONEY and found is not None
+    value = shown_value(runtime_value(found, kind), kind) if money else shown_value(found, _as_written(found, kind))
     shown = None if own is None or param.segment_by is None else shown_field(param.segment_by, judged)
     return Term(f"${param.name}", "param", value, since[-1] if since else None, shown)
+
+
+def _as_written(value: object, kind: Kind) -> Kind:
+    """As what a param is shown that is no amount."""
+    return kind if kind is Kind.ACCOUNT or isinstance(value, str) else Kind.ATTRIBUTE
 
 
 def _entries(feature: Feature, judged: Judged) -> Entries | None:

@@ -30,8 +30,12 @@ def shown_value(value: Any, kind: Kind) -> Shown | None:
         return Shown("是" if value else "否", "yes" if value else "no", "true" if value else "false", Kind.BOOLEAN)
     if kind is Kind.ACCOUNT:
         return _same(masked(str(value)), kind)
+    if isinstance(value, date):
+        return _same(value.isoformat(), Kind.DATE)
     if kind is Kind.DATE:
-        return _same((value if isinstance(value, date) else date.fromordinal(value)).isoformat(), kind)
+        return _same(date.fromordinal(value).isoformat(), kind)
+    if isinstance(value, float):  # a local field that nothing says the type of
+        return _same(repr(value), kind)
     if kind is Kind.ATTRIBUTE and isinstance(value, (int, Decimal)):  # as it is written in the rule or the message
         return _number(f"{value:f}" if isinstance(value, Decimal) else str(value), "", kind)
     if isinstance(value, str):
