@@ -11,7 +11,7 @@ from treasury_watch.rules.edits import Edit, edited
 from treasury_watch.rules.lock import FILE_NAME, Locked, lock_text, locked_rules, read_lock
 from treasury_watch.rules.schema import Rule, RuleSet, Span
 from treasury_watch.rules.sets import check, read
-from treasury_watch.rules.source import MappingNode, Report, ScalarNode, SequenceNode, compose
+from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode, compose
 
 _ROUNDS = 32  # each quotes what the one before let be read: nesting is no deeper
 
@@ -84,12 +84,16 @@ def _bumps(ruleset: RuleSet, files: Mapping[str, bytes], lock: Mapping[str, Lock
 
 
 def rule_node(files: Mapping[str, bytes], rule: Rule) -> MappingNode | None:
-    """The mapping that a rule was read from."""
+    """The mapping in which a rule stands."""
     if rule.span is None or rule.span.file not in files:
         return None
     root = compose(rule.span.file, files[rule.span.file], Report())
     rules = root.get("rules") if isinstance(root, MappingNode) else None
     for node in rules.items if isinstance(rules, SequenceNode) else ():
-        if isinstance(node, MappingNode) and (key := node.get("id")) is not None and key.span == rule.span:
+        if isinstance(node, MappingNode) and _says(node.get("id"), rule.id):
             return node
     return None
+
+
+def _says(node: Node | None, text: str) -> bool:
+    return isinstance(node, ScalarNode) and node.text == text

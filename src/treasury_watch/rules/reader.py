@@ -16,7 +16,7 @@ from treasury_watch.rules.features import read_feature, read_param
 from treasury_watch.rules.operands import fitted_param
 from treasury_watch.rules.reasons import pieces
 from treasury_watch.rules.ruletests import read_test_base, read_tests
-from treasury_watch.rules.scalars import scalar
+from treasury_watch.rules.scalars import money, scalar
 from treasury_watch.rules.schema import Exception_, Param, Rule, RuleFile, Span
 from treasury_watch.rules.scope import Reference, Scope
 from treasury_watch.rules.shapes import (
@@ -63,6 +63,34 @@ EXPECT = Record(
     "expectation",
     (Key("max_share", Share(), "a back-test fails if the rule hits more of the payments than this", True),),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Yuan:
+    """An amount, read as exact yuan with two places."""
+
+    def read(self, node: Node, report: Report) -> Decimal | None:
+        return money(node, report)
+
+    def schema(self) -> JsonSchema:
+        return {"type": "number"}
+
+
+PROMOTED = Record(
+    "record of a promotion",
+    (
+        Key("on", Day(), "the day on which the rule went from shadow to live", True),
+        Key("revision", Whole(1, 10**6), "its revision then", True),
+        Key("payments", Whole(0, 10**12), "payments that the back-test judged with it", True),
+        Key("hits", Whole(0, 10**12), "how many of them it hit", True),
+        Key("share", Share(), "hits per payment", True),
+        Key("held", Whole(0, 10**12), "payments that it would have held and no live rule did", True),
+        Key("held_amount", Yuan(), "their amount", True),
+        Key("first_day", Day(), "the first local day of those payments", True),
+        Key("last_day", Day(), "the last one", True),
+        Key("file", Name("sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits"), "the payments' file", True),
+    ),
+)
 EFFECTIVE = Record(
     "period of effect",
     (
@@ -106,6 +134,7 @@ RULE = Record(
         Key("revision", Whole(1, 10**6), "rises when the logic changes", True),
         Key("title", Bilingual(), "its name for people", True),
         *_SHARED,
+        Key("promoted", PROMOTED, "what was measured when it went live; `rules promote` writes it"),
         Key("params", Raw("params"), "values by name, dated and segmented"),
         Key("features", Raw("features"), "computed values by name"),
         Key("when", Raw("condition"), "the condition of a hit", True),
