@@ -24,6 +24,7 @@ from treasury_watch.engine.reasons import hit
 from treasury_watch.engine.state import Scope, State
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode  # local fields may come in any order
+_NOTHING: frozenset[int] = frozenset()
 _CONFLICT = Refusal("conflicting_duplicate", "this instruction_id was accepted before with other content")
 
 
@@ -58,12 +59,17 @@ class Engine:
         partition_key, max_lateness_us, ruleset = program.partition_key, program.max_lateness_us, program.ruleset
         new_ids, touched = state.new_ids, state.touched
         mark = "-" + ruleset.hash[7:23]
-        day, judge = None, None
+        day, judge, warming = None, None, _NOTHING
         outcomes: list[Outcome] = []
         for instruction in batch:
             us = microseconds(instruction.event_time)
             key = partition_key(instruction)
-            scope = touched[key][0] if key in touched else state.scope(key)
+            if key in touched:
+                scope = touched[key][0]
+            else:  # once for each scope in a batch, so that nothing is asked for each payment
+                scope = state.scope(key)
+                if scope.warming and warming is not state.warming:
+                    day, warming = None, state.warming
             watermark = scope.watermark
             if us < watermark - max_lateness_us:
                 outcomes.append(_too_late(instruction, watermark))
@@ -86,7 +92,7 @@ class Engine:
                 scope.watermark = us
             today = program.days.of(us)
             if today is not day:
-                day, judge = today, program.judge(today)
+                day, judge = today, program.judge(today, warming)
             fen = fen_of(instruction.amount)
             amount = fen if instruction.currency is None else program.amount(instruction, fen, today.ordinal)
             settled = judge(instruction, us, amount, today, scope, settle, log)  # type: ignore[misc]
@@ -119,13 +125,26 @@ class Engine:
         """Drops the effects of everything assessed since the last `absorb` or `discard`."""
         self.state.discard()
 
+    def starts_at(self, us: int) -> None:
+        """Says that nothing is known of before this event time (microseconds): earlier windows are missing."""
+        self.state.starts_at(us)
+
+    def forget_ids(self) -> set[tuple[str, str]]:
+        """Takes what was absorbed for history: its ids may come again, to be judged. They are returned, each with its
+        partition-key value, as far as they can still be accepted.
+        """
+        return self.state.forget_ids()
+
     def dump(self) -> bytes:
         """The absorbed state as bytes, equal for equal histories."""
         return self.state.dump()
 
     @classmethod
     def load(cls, program: Program, data: bytes) -> Engine:
-        """An engine with the state of a `dump`. Raises StateError on bytes of another version or of other windows."""
+        """An engine with the state of a `dump`, of another rule set too: what that did not keep is warming.
+
+        Raises StateError on bytes that are damaged, of another version or of a shorter `max_lateness`.
+        """
         engine = cls(program)
         engine.state.load(data)
         return engine

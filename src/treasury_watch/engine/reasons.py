@@ -13,6 +13,7 @@ from treasury_watch.domain.payment import Kind, field_of, masked
 from treasury_watch.domain.verdict import Excepted, Hit, HitMode, Text
 from treasury_watch.engine.conditions import Judged
 from treasury_watch.rules.operators import OPERATORS
+from treasury_watch.rules.plan import needed_by
 from treasury_watch.rules.schema import All, Any_, Condition, Leaf, None_, Not, Rule
 from treasury_watch.rules.values import money_text, number_text
 
@@ -30,12 +31,11 @@ def hit(rule: Rule, judged: Judged, certain: bool) -> Hit:
             zh=f"无法判断“{rule.title.zh}”：缺少{'、'.join(_title(name, rule) for name in missing)}",
             en=f'Cannot judge "{rule.title.en}": {", ".join(missing)} missing',
         )
-    mode: HitMode = "live" if rule.mode == "live" else "shadow"
     return Hit(
         rule=rule.id,
         revision=rule.revision,
         action=rule.action if certain else rule.on_missing,  # type: ignore[arg-type]
-        mode=mode,
+        mode=_mode(rule, judged),
         level=rule.level,
         risk_point=rule.risk_point,
         reason=reason,
@@ -43,6 +43,13 @@ def hit(rule: Rule, judged: Judged, certain: bool) -> Hit:
         missing=missing,
         excepted=_excepted(rule, judged),
     )
+
+
+def _mode(rule: Rule, judged: Judged) -> HitMode:
+    """How the hit counts: without effect while anything that the rule uses is warming."""
+    if judged.scope.warming and any(judged.warming(each) for each in needed_by(rule)):
+        return "warming"
+    return "live" if rule.mode == "live" else "shadow"
 
 
 def _excepted(rule: Rule, judged: Judged) -> Excepted | None:

@@ -4,9 +4,13 @@ A scope is one such value. It remembers the ids it has seen, with the fingerprin
 every series. What is forgotten is only what no acceptable instruction can ask for any more; when it is forgotten has
 no effect on any verdict.
 
-Encoding: MessagePack of `[version, layout, {scope: [watermark, ids, series]}]`, with what has expired left out and
-everything in order, so that equal states have equal bytes. The layout says which series there are and how far each
-reaches back: a state that reaches less far would judge with short windows.
+A series of a scope is whole from an event time on, its `since`. Before that its entries are not all there, because the
+rule that asks for them is newer than they are, or because what was before is gone: a window that begins earlier is
+missing, and the series is *warming* until no acceptable instruction can ask for such a window (ADR 0016).
+
+Encoding: MessagePack of `[version, [max_lateness, [name, reach] of each series], start, {scope: [watermark, ids, since,
+series]}]`, with what has expired left out and everything in order, so that equal states have equal bytes. The names and
+reaches say what a state holds: one of other rules is taken over as far as it reaches, and the rest warms.
 """
 
 from __future__ import annotations
@@ -21,29 +25,33 @@ import msgspec
 
 from treasury_watch.engine.ids import Ids, us_in
 from treasury_watch.engine.symbols import Symbols
+from treasury_watch.engine.warming import ANCIENT as ANCIENT
+from treasury_watch.engine.warming import History
 from treasury_watch.engine.windows import Keyed, count, held, oldest, packed_since, remove_entry, trim
 from treasury_watch.rules.plan import Series
 from treasury_watch.rules.values import simplest
 
-VERSION = 1
-ANCIENT = -(2**63)  # before every event time
+VERSION = 2
 
 
 class Scope:
-    """The memory of one partition-key value. `watermark` is the newest event time accepted (microseconds)."""
+    """The memory of one partition-key value. `watermark` is the newest event time accepted (microseconds); `since` the
+    event time from which on each series is whole, and `warming` the numbers of those for which that matters.
+    """
 
-    __slots__ = ("ids", "series", "since", "symbols", "watermark")
+    __slots__ = ("ids", "series", "since", "symbols", "warming", "watermark")
 
     def __init__(self, series: int) -> None:
         self.watermark = ANCIENT
         self.ids = Ids()
         self.series: list[Keyed] = [{} for _ in range(series)]
         self.symbols = Symbols()
-        self.since = [ANCIENT] * series  # event time from which on the history of each series is whole
+        self.since = [ANCIENT] * series
+        self.warming: frozenset[int] = frozenset()
 
 
 class StateError(ValueError):
-    """Bytes that are no state of this version and these windows."""
+    """Bytes that are no state of this version, or one that forgot too early."""
 
 
 class State:
@@ -54,8 +62,10 @@ class State:
     def __init__(self, series: list[Series], max_lateness_us: int) -> None:
         self._series = series
         self._max_lateness_us = max_lateness_us
-        self._reaches = [each.reach_us + max_lateness_us for each in series]
+        self._history = History(series, max_lateness_us)
         self._layout = [max_lateness_us, *([each.name, each.reach_us] for each in series)]
+        self._start = ANCIENT  # the event time before which nothing is known of any scope
+        self.warming: frozenset[int] = frozenset()  # the series that are warming in any scope
         self.scopes: dict[str, Scope] = {}
         # Flat lists, since a tuple for each addition would keep the garbage collector busy. Additions to series, oldest
         # first: scope, series number, key, time. Ids noted: scope, id, what it replaced.
@@ -72,13 +82,42 @@ class State:
         scope = self.scopes.get(key)
         if scope is None:
             scope = self.scopes[key] = Scope(len(self._series))
+            if self._start > ANCIENT:
+                self._begin(scope)
         self.touched[key] = (scope, scope.watermark)
         return scope
 
+    def starts_at(self, us: int) -> None:
+        """Says that what was before this event time is not known, of no scope: windows that begin earlier are missing.
+
+        To be said before anything is judged; of two times the later one holds.
+        """
+        self._start = max(self._start, us)
+        for scope in self.scopes.values():
+            self._begin(scope)
+
+    def _begin(self, scope: Scope) -> None:
+        since = (max(each, self._start) for each in scope.since)
+        self._know(scope, self._history.whole_from(since, scope.watermark))
+
+    def _know(self, scope: Scope, since: list[int]) -> None:
+        """Sets from when on a scope's series are whole; where that does not matter, they always were."""
+        warming = self._history.warming(since, scope.watermark)
+        scope.since = [us if index in warming else ANCIENT for index, us in enumerate(since)]
+        scope.warming = warming
+        if not warming <= self.warming:
+            self.warming |= warming
+
     def absorb(self) -> None:
         """Keeps what the log says, and forgets some of what has expired: work in proportion to what was added."""
+        covered = False
         for scope, _ in self.touched.values():
             scope.ids.forget(scope.watermark, self._max_lateness_us)
+            if scope.warming and self._history.warming(scope.since, scope.watermark) != scope.warming:
+                self._know(scope, scope.since)
+                covered = True
+        if covered:
+            self.warming = frozenset().union(*(scope.warming for scope in self.scopes.values()))
         self._forget_entries(len(self.log) // 4)
         self.log.clear()
         self.new_ids.clear()
@@ -102,6 +141,18 @@ class State:
         self.new_ids.clear()
         self.touched.clear()
 
+    def forget_ids(self) -> set[tuple[str, str]]:
+        """Forgets every id; returns them with their partition-key values, those left out that are refused anyway."""
+        known = {
+            (key, instruction_id)
+            for key, scope in self.scopes.items()
+            for instruction_id, seen in scope.ids.items()
+            if us_in(seen) >= scope.watermark - self._max_lateness_us
+        }
+        for scope in self.scopes.values():
+            scope.ids = Ids()
+        return known
+
     # --- forgetting ---
 
     def _forget_entries(self, keys: int) -> None:
@@ -118,7 +169,8 @@ class State:
                 self._place = place
                 self._keys = list(place[0].series[place[1]])[::-1]  # the oldest last: looked at first, it has expired
             scope, index = self._place
-            keyed, series, before = scope.series[index], self._series[index], scope.watermark - self._reaches[index]
+            keyed, series = scope.series[index], self._series[index]
+            before = scope.watermark - self._history.reaches[index]
             looked_at = self._keys[-keys:]
             del self._keys[-keys:]
             keys -= len(looked_at)
@@ -163,16 +215,17 @@ class State:
         if self.log or self.touched:
             raise StateError("there are effects that are neither absorbed nor discarded")
         scopes = {key: self._dump_scope(scope) for key, scope in sorted(self.scopes.items())}
-        return msgspec.msgpack.encode([VERSION, self._layout, scopes])
+        return msgspec.msgpack.encode([VERSION, self._layout, self._start, scopes])
 
     def _dump_scope(self, scope: Scope) -> list[Any]:
         alive = scope.watermark - self._max_lateness_us
         ids = sorted((instruction_id, seen) for instruction_id, seen in scope.ids.items() if us_in(seen) >= alive)
-        return [scope.watermark, ids, [self._dump_series(scope, index) for index in range(len(self._series))]]
+        series = [self._dump_series(scope, index) for index in range(len(self._series))]
+        return [scope.watermark, ids, scope.since, series]
 
     def _dump_series(self, scope: Scope, index: int) -> list[Any]:
         series = self._series[index]
-        since = scope.watermark - self._reaches[index]
+        since = scope.watermark - self._history.reaches[index]
         rows = []
         for key, entries in scope.series[index].items():
             packed = packed_since(entries, since, series.keeps)
@@ -186,35 +239,64 @@ class State:
         return sorted(rows, key=lambda row: (isinstance(row[0], bytes), row[0]))
 
     def load(self, data: bytes) -> None:
-        """Takes the place of this state. Raises StateError on bytes that are damaged or of other make."""
+        """Takes the place of this state; series that the bytes do not hold, or not as far back, warm.
+
+        Raises StateError on bytes that are damaged or of another version, or that forgot ids that are needed still.
+        """
         try:
-            version, layout, scopes = msgspec.msgpack.decode(data)
+            version, _, *_ = parts = msgspec.msgpack.decode(data)
         except (msgspec.DecodeError, ValueError, TypeError) as error:
             raise StateError(f"not a state: {error}") from None
         if version != VERSION:
             raise StateError(f"state of version {version}; this engine reads version {VERSION}")
-        if layout != self._layout:
-            raise StateError("state of a rule set with other windows, or of another max_lateness")
         try:
-            self.scopes = {key: self._load_scope(*row) for key, row in scopes.items()}
+            _, (max_lateness_us, *layout), start, scopes = parts
+            kept_ids = max_lateness_us >= self._max_lateness_us
+            found = {name: (at, reach + max_lateness_us) for at, (name, reach) in enumerate(layout)}
+            places = [found.get(each.name) for each in self._series]
+            loaded = {key: self._load_scope(places, *row) for key, row in scopes.items()}
         except (AttributeError, IndexError, TypeError, ValueError) as error:
             raise StateError(f"a state that is damaged: {error}") from None
+        if not kept_ids:
+            raise StateError("state of a shorter max_lateness: ids that may still come again are not in it")
+        self._start, self.scopes, self.warming = start, {}, frozenset()
+        for key, (scope, since) in loaded.items():
+            self.scopes[key] = scope
+            self._know(scope, self._history.whole_from(since, scope.watermark))
 
-    def _load_scope(self, watermark: int, ids: list[tuple[str, bytes]], series: list[list[Any]]) -> Scope:
+    def _load_scope(
+        self,
+        places: list[tuple[int, int] | None],
+        watermark: int,
+        ids: list[tuple[str, bytes]],
+        since: list[int],
+        series: list[list[Any]],
+    ) -> tuple[Scope, list[int]]:
+        """A scope, and from when on each of its series was kept: `places` says as which number, and how far back."""
         scope = Scope(len(self._series))
         scope.watermark = watermark
         scope.ids.newest = dict(ids)
-        for index, rows in enumerate(series):
-            keeps, symbolic = self._series[index].keeps, self._series[index].symbolic
-            for key, times, *values in rows:
-                packed = array("q")
-                packed.frombytes(times)
-                if sys.byteorder == "big":
-                    packed.byteswap()
-                if symbolic:
-                    packed += array("q", [scope.symbols.take(_exact(value)) for value in values[0]])
-                scope.series[index][key] = held(packed, keeps)
-        return scope
+        kept_since = []
+        for index, place in enumerate(places):
+            if place is None:
+                kept_since.append(watermark + 1)
+                continue
+            at, reach_us = place
+            reaches = reach_us >= self._history.reaches[index]
+            kept_since.append(since[at] if reaches else max(since[at], watermark - reach_us))
+            self._load_series(scope, index, series[at])
+        return scope, kept_since
+
+    def _load_series(self, scope: Scope, index: int, rows: list[Any]) -> None:
+        keeps, symbolic = self._series[index].keeps, self._series[index].symbolic
+        for key, times, *values in rows:
+            packed = array("q")
+            packed.frombytes(times)
+            if sys.byteorder == "big":
+                packed.byteswap()
+            if symbolic:
+                packed += array("q", [scope.symbols.take(_exact(value)) for value in values[0]])
+            scope.series[index][key] = held(packed, keeps)
 
 
 def _rows(flat: list[Any], width: int) -> Iterator[list[Any]]:
