@@ -11,8 +11,20 @@ import pytest
 
 from tests.rulesets import HOUR, aggregate, leaf, make_rule, make_ruleset, ref, yuan
 from treasury_watch.domain.verdict import Text
-from treasury_watch.engine.ruletest import run_tests
-from treasury_watch.rules.schema import Exception_, Expectation, Rule, RuleFile, RuleTest, Span, Step
+from treasury_watch.engine.ruletest import Difference, run, run_tests
+from treasury_watch.rules.schema import (
+    All,
+    Any_,
+    Condition,
+    Exception_,
+    Expectation,
+    Rule,
+    RuleFile,
+    RuleSet,
+    RuleTest,
+    Span,
+    Step,
+)
 
 BASE = {
     "budget_unit": "101001", "jurisdiction": "420100", "amount": "100.00", "payment_mode": "direct",
@@ -34,6 +46,16 @@ def failures(*steps: Step, rules: tuple[Rule, ...] = (LARGE, NOTED), base: dict[
     ruleset = make_ruleset(*rules)
     file = replace(ruleset.files[0], path="a.yaml", tests=(test,), test_base=base)
     return [failure.message for failure in run_tests(replace(ruleset, files=(file,)))]
+
+
+def set_of(rules: tuple[Rule, ...], *tests: RuleTest) -> RuleSet:
+    """A rule set of one file with tests."""
+    ruleset = make_ruleset(*rules)
+    return replace(ruleset, files=(replace(ruleset.files[0], path="a.yaml", tests=tests, test_base=BASE),))
+
+
+def named(name: str, *steps: Step) -> RuleTest:
+    return RuleTest(name, "2025-03-05T09:00:00+08:00", steps, Span("a.yaml", 7, 3))
 
 
 def test_steps_that_come_out_as_expected_say_nothing() -> None:
@@ -179,3 +201,175 @@ def test_a_step_beyond_the_calendar_is_told_so() -> None:
     ]
     (beyond,) = failures(step("pass", 24 * 366 * 9000))
     assert beyond.startswith("not a valid instruction: ")
+
+
+# --- rules that are not live yet ---
+
+
+@pytest.mark.parametrize("mode", ["shadow", "draft"])
+def test_a_test_that_expects_a_draft_or_a_shadow_rule_runs_it_as_if_live(mode: Any) -> None:
+    tried = replace(LARGE, mode=mode)
+    pair = (step("pass", amount="499.99"), step("intercept", rules=("AMT-001", "AMT-002"), amount="500.00"))
+    assert not failures(*pair, rules=(tried, NOTED))
+    assert not failures(*pair, rules=(LARGE, NOTED))  # and stays as it is when the rule is promoted
+    assert failures(step("intercept", rules=("AMT-001",), amount="499.99"), rules=(tried,)) == [
+        "expected intercept [AMT-001], found pass []"
+    ]
+
+
+@pytest.mark.parametrize("mode", ["shadow", "draft"])
+def test_in_other_tests_it_has_no_effect(mode: Any) -> None:
+    assert not failures(step("record", rules=("AMT-002",), amount="500.00"), rules=(replace(LARGE, mode=mode), NOTED))
+
+
+def test_a_rule_that_is_tried_holds_payments_back_as_it_would_live() -> None:
+    total = ref(aggregate("sum", "amount", "budget_unit", window_us=24 * HOUR))
+    summed = make_rule("SUM", leaf(total, "gte", yuan("900.00")), action="warn")
+    tried = replace(LARGE, mode="shadow")
+    steps = (step("intercept", rules=("AMT-001",), amount="500.00"), step("pass", 1, amount="400.00"))
+    assert not failures(*steps, rules=(tried, summed))
+    untried = (step("pass", rules=(), amount="500.00"), step("warn", 1, amount="400.00"))
+    assert not failures(*untried, rules=(tried, summed))
+
+
+def test_a_test_that_expects_a_retired_rule_is_told_so() -> None:
+    (message,) = failures(
+        step("intercept", rules=("AMT-001",), amount="500.00"), rules=(replace(LARGE, mode="retired"),)
+    )
+    assert message == ("expected intercept [AMT-001], found pass []; AMT-001 is retired, so nothing is judged by it")
+
+
+# --- what a failure shows ---
+
+
+def test_a_failure_says_what_differs() -> None:
+    wrong = named(
+        "wrong", step("warn", amount="500.00"), step("record", amount="300.00", reason_zh="金额1元", reason_en="CNY 1")
+    )
+    verdict, reasons = run_tests(set_of((LARGE, NOTED), wrong))
+    assert verdict.differences == (Difference("verdict", "warn", "intercept [AMT-001, AMT-002]"),)
+    assert reasons.differences == (
+        Difference("reason_zh", '"金额1元"', '"金额300.00元"'),
+        Difference("reason_en", '"CNY 1"', '"CNY 300.00"'),
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "explained"),
+    [
+        (step("intercept", rules=("AMT-001",), amount="499.99"), {"AMT-001": False, "AMT-002": True}),
+        (step("intercept", rules=("AMT-001",), amount="500.00"), {"AMT-002": True}),
+        (step("pass", amount="500.00"), {"AMT-001": True, "AMT-002": True}),
+        (step("intercept", amount="499.99"), {"AMT-001": False}),
+        (step("record", amount="300.00", reason_en="-"), {}),
+    ],
+)
+def test_a_failure_explains_the_rules_that_it_is_about(wrong: Step, explained: dict[str, bool]) -> None:
+    (failure,) = run_tests(set_of((LARGE, NOTED), named("wrong", wrong)))
+    assert {each.rule.id: each.node.truth for each in failure.explanations} == explained
+
+
+def test_a_failure_is_explained_as_of_its_moment_and_what_follows_sees_it_once() -> None:
+    total = aggregate("sum", "amount", "budget_unit", window_us=24 * HOUR)
+    rule = make_rule("SUM", leaf(ref(total), "gte", yuan("300.00")), action="warn", features={"f": total})
+    steps = (step("pass"), step("warn", 1, rules=("SUM",)), step("warn", 2, rules=("SUM",)))
+    (failure,) = run_tests(set_of((rule,), named("three times a hundred", *steps)))
+    assert failure.step == 2
+    ((feature,),) = (each.features for each in failure.explanations)
+    assert feature.value is not None
+    assert feature.value.plain == "200.00"
+
+
+# --- one rule's tests ---
+
+
+def test_the_tests_of_a_rule_are_those_that_expect_it_name_it_or_make_it_hit() -> None:
+    tests = (
+        named("expects it", step("intercept", rules=("AMT-001", "AMT-002"), amount="500.00")),
+        named("AMT-001 lets small amounts pass", step("pass", amount="1.00")),
+        named("makes it hit", step("intercept", amount="500.00")),
+        named("is about something else", step("record", amount="300.00")),
+        named("expects it in vain", step("intercept", rules=("AMT-001",), amount="1.00")),
+    )
+    result = run(set_of((LARGE, NOTED), *tests), "AMT-001")
+    assert [(each.name, each.failed) for each in result.tests] == [
+        ("expects it", False),
+        ("AMT-001 lets small amounts pass", False),
+        ("makes it hit", False),
+        ("expects it in vain", True),
+    ]
+    assert len(result.failures) == 1
+
+
+def test_other_files_are_not_run_for_a_rule() -> None:
+    ruleset = set_of((LARGE,), named("expects it", step("intercept", amount="500.00")))
+    other = RuleFile("b.yaml", "b", "owner", (NOTED,), (named("names AMT-001 too", step("pass")),), BASE)
+    result = run(replace(ruleset, files=(*ruleset.files, other)), "AMT-001")
+    assert (result.files, [each.name for each in result.tests]) == (1, ["expects it"])
+
+
+# --- how the conditions were exercised ---
+
+CASH = leaf("settlement", "in", ("cash", "cash_cheque"))
+BIG = leaf("amount", "gte", yuan("500.00"))
+
+
+def gaps(when: Condition, *steps: Step, **rest: Any) -> list[tuple[str, tuple[str, ...]]]:
+    """The conditions of a rule that a test leaves open."""
+    result = run(set_of((make_rule("R", when, **rest),), named("a test", *steps)))
+    assert not result.failures
+    return [(each.condition, each.never) for each in result.exercise.gaps]
+
+
+def test_a_condition_that_was_both_true_and_false_is_exercised() -> None:
+    steps = (step("intercept", amount="500.00", settlement="cash"), step("pass", amount="499.99"))
+    assert gaps(All((CASH, BIG)), *steps) == []
+
+
+def test_a_condition_that_was_never_false_or_never_true_is_a_gap() -> None:
+    when = All((CASH, BIG))
+    assert gaps(when, step("pass", amount="500.00")) == [
+        ("settlement in cash, cash_cheque", ("true",)),
+        ("amount ≥ 500.00", ("false",)),
+    ]
+    # Both conditions are asked, even if the first one settles the rule.
+    assert gaps(when, step("pass", amount="500.00"), step("pass", 1, amount="499.99")) == [
+        ("settlement in cash, cash_cheque", ("true",))
+    ]
+
+
+def test_what_is_missing_is_neither_true_nor_false() -> None:
+    assert gaps(leaf("cashier", "eq", "李"), step("pass")) == [("cashier = 李", ("true", "false"))]
+
+
+def test_a_rule_that_is_not_in_effect_is_not_exercised() -> None:
+    when, early = leaf("amount", "gte", yuan("500.00")), date(2025, 3, 6)
+    steps = (step("pass", amount="500.00"), step("pass", 1, amount="1.00"))
+    assert gaps(when, *steps, effective_from=early) == [("amount ≥ 500.00", ("true", "false"))]
+    assert gaps(when, step("intercept", 24, amount="500.00"), step("pass", 25), effective_from=early) == []
+
+
+def test_a_step_without_a_verdict_exercises_nothing() -> None:
+    twice = (step("pass", instruction_id="A"), step("pass", instruction_id="A", amount="900.00"))
+    result = run(set_of((LARGE,), named("the second is refused", *twice)))
+    assert [each.never for each in result.exercise.gaps] == [("true",)]
+
+
+def test_shadow_rules_are_exercised_only_by_tests_that_try_one_and_then_by_all_of_the_file() -> None:
+    shadow = replace(LARGE, mode="shadow")
+    small, large = named("small", step("pass", amount="1.00")), named("large", step("pass", amount="500.00"))
+    assert run(set_of((shadow,), small, large)).exercise.conditions == 0
+    tried = named("tried", step("intercept", rules=("AMT-001",), amount="500.00"))
+    for draft_or_shadow, open_conditions in ((shadow, 0), (replace(LARGE, mode="draft"), 1)):
+        exercise = run(set_of((draft_or_shadow,), small, tried)).exercise
+        assert (exercise.conditions, len(exercise.gaps)) == (1, open_conditions)
+
+
+def test_a_gap_is_shown_with_its_place() -> None:
+    when = Any_((replace(BIG, span=Span("a.yaml", 5, 9)), CASH))
+    rule = make_rule("R", when, span=Span("a.yaml", 3, 3))
+    result = run(set_of((rule,), named("a test", step("intercept", amount="500.00"))))
+    assert [str(each) for each in result.exercise.gaps] == [
+        "a.yaml:5:9: R: `amount ≥ 500.00` is never false",
+        "a.yaml:3:3: R: `settlement in cash, cash_cheque` is never true",
+    ]

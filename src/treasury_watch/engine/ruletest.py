@@ -164,7 +164,8 @@ class _Runner:
             return None
         engine.discard()  # explained as of the moment at which it was judged
         judged = judged_by(engine, instruction)
-        explanations = tuple(explain(rule, judged) for rule in self._suspects(outcome, step.expect))
+        suspects = self._suspects(outcome, step.expect) if differences[0].what == "verdict" else []
+        explanations = tuple(explain(rule, judged) for rule in suspects)
         _assess(engine, instruction)
         engine.absorb()
         message = "; ".join(_message(each) for each in differences) + self._retired(step.expect)
