@@ -26,7 +26,7 @@ def promote(
         Path | None, typer.Option(metavar="FILE", help="What `rules backtest --json` said of the rule as it stands.")
     ] = None,
 ) -> None:
-    """Puts a rule into shadow, or live: its mode, what the back-test measured, and rules.lock. Exit status 2, and nothing
+    """Puts a rule into shadow or live: its mode, what the back-test measured, rules.lock. Exit status 2, and nothing is
     written, where the rule was not measured as it stands, or its tests fail.
     """
     from zoneinfo import ZoneInfo
