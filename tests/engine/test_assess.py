@@ -153,6 +153,13 @@ def test_the_id_of_a_decision_is_one_for_each_instruction_and_rule_set() -> None
     assert decision(other, make_instruction()).decision_id != first.decision_id
 
 
+def test_the_id_of_a_decision_does_not_depend_on_how_one_instruction_is_written() -> None:
+    first = decision(engine_of(), make_instruction(attributes={"x": 1}))
+    again = make_instruction(event_time="2025-03-05T02:15:00+00:00", attributes={"x": 1.0})
+    other = decision(engine_of(), again)
+    assert (other.decision_id, other.event_time) == (first.decision_id, again.event_time)
+
+
 # --- duplicates ---
 
 MESSAGE = (
@@ -215,6 +222,15 @@ def test_other_content_under_a_known_id_is_refused(other: dict[str, Any]) -> Non
     assert engine.assess([pay(1)]) == [Duplicate("I1")]
     engine.absorb()
     assert engine.dump() == before
+
+
+@pytest.mark.parametrize(
+    "again", [{"event_time": "2025-03-05T02:15:00Z"}, {"attributes": {"x": 1.0}}, {"attributes": {"x": 1}}]
+)
+def test_the_same_instruction_in_other_words_is_a_duplicate(again: dict[str, Any]) -> None:
+    engine = engine_of()
+    decision(engine, make_instruction(attributes={"x": 1}))
+    assert engine.assess([make_instruction(**{"attributes": {"x": 1}} | again)]) == [Duplicate("PI-0001")]
 
 
 def test_ids_are_unique_within_one_value_of_the_partition_key_only() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from typing import Any
+
+import msgspec
 import pytest
 
-from treasury_watch.engine.ids import GENERATIONS, Ids, fingerprint_in, seen_of, us_in
+from tests.builders import make_instruction
+from treasury_watch.engine.ids import GENERATIONS, Ids, fingerprint_in, fingerprint_of, seen_of, us_in
 
 CONTENT = bytes(range(16))
 
@@ -51,3 +56,44 @@ def test_a_leap_of_time_forgets_everything_before_it_but_the_newest_generation()
     ids.forget(10_000, 100)
     ids.forget(20_000, 100)
     assert ids.find("0") is ids.find("100") is None
+
+
+# --- content ---
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"event_time": "2025-03-05T10:15:00+08:00"}, {"event_time": "2025-03-05T02:15:00+00:00"}),
+        ({"event_time": "2025-03-05T10:15:00.5+08:00"}, {"event_time": "2025-03-04T21:15:00.500000-05:00"}),
+        ({"attributes": {"x": 1}}, {"attributes": {"x": 1.0}}),
+        ({"attributes": {"x": 0}}, {"attributes": {"x": -0.0}}),
+        ({"attributes": {"x": 10**18}}, {"attributes": {"x": 1e18}}),
+        ({"attributes": {"x": 1, "y": "甲"}}, {"attributes": {"y": "甲", "x": 1.0}}),
+    ],
+)
+def test_what_is_equal_as_parsed_has_one_fingerprint(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert fingerprint_of(make_instruction(**one)) == fingerprint_of(make_instruction(**other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"event_time": "2025-03-05T10:15:00+08:00"}, {"event_time": "2025-03-05T10:15:00+00:00"}),
+        ({"event_time": "2025-03-05T10:15:00+08:00"}, {"event_time": "2025-03-05T10:15:00.000001+08:00"}),
+        ({"attributes": {"x": 1}}, {"attributes": {"x": True}}),
+        ({"attributes": {"x": 1}}, {"attributes": {"x": "1"}}),
+        ({"attributes": {"x": 1}}, {"attributes": {"x": 1.5}}),
+        ({"attributes": {"x": 1e300}}, {"attributes": {"x": 1e301}}),
+        ({"attributes": {"x": 1}}, {"attributes": {"X": 1}}),
+    ],
+)
+def test_what_differs_as_parsed_has_two(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert fingerprint_of(make_instruction(**one)) != fingerprint_of(make_instruction(**other))
+
+
+def test_a_fingerprint_in_chinese_time_is_that_of_the_instruction_as_it_is_encoded() -> None:
+    """So the decision ids that were published before other forms were made equal stay what they were."""
+    instruction = make_instruction(attributes={"x": 1, "y": 2.5})
+    encoded = msgspec.json.encode(instruction, order="deterministic")
+    assert fingerprint_of(instruction) == sha256(encoded).digest()[:16]

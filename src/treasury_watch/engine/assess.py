@@ -9,21 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-
-import msgspec
 
 from treasury_watch import __version__
 from treasury_watch.domain.calendar import LocalDay
 from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, fen_of, microseconds, moment_of
 from treasury_watch.domain.verdict import SEVERITY, VERDICTS, Decision, Duplicate, Hit, Outcome, Refusal, Verdict
 from treasury_watch.engine.conditions import Judged
-from treasury_watch.engine.ids import fingerprint_in, seen_of, us_in
+from treasury_watch.engine.ids import fingerprint_in, fingerprint_of, seen_of, us_in
 from treasury_watch.engine.program import Program
 from treasury_watch.engine.reasons import hit
 from treasury_watch.engine.state import Scope, State
 
-_canonical = msgspec.json.Encoder(order="deterministic").encode  # local fields may come in any order
 _NOTHING: frozenset[int] = frozenset()
 _CONFLICT = Refusal("conflicting_duplicate", "this instruction_id was accepted before with other content")
 
@@ -75,7 +71,7 @@ class Engine:
                 outcomes.append(_too_late(instruction, watermark))
                 continue
             instruction_id = instruction.instruction_id
-            fingerprint = sha256(_canonical(instruction)).digest()[:16]
+            fingerprint = fingerprint_of(instruction)
             ids = scope.ids
             seen = ids.newest.get(instruction_id)
             if seen is None and ids.older:

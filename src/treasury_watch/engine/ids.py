@@ -7,9 +7,46 @@ and again, would walk over the places of those picked before.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta, timezone
+from hashlib import sha256
 
+import msgspec
+
+from treasury_watch.domain.payment import AttributeValue, Instruction
+from treasury_watch.rules.values import number_of
+
+CHINA = timezone(timedelta(hours=8))  # the offset of nearly every event time: such a one is its own normal form
 GENERATIONS = 4  # for the time that an id is kept: memory is held for a quarter more than that
 _FINGERPRINT = 16  # bytes
+_canonical = msgspec.json.Encoder(order="deterministic").encode  # local fields may come in any order
+_IN_JSON = range(-(2**63), 2**64)  # the whole numbers that a message can hold as such
+
+
+def fingerprint_of(instruction: Instruction) -> bytes:
+    """The first half of the SHA-256 digest of an instruction as parsed: equal for what a message may say in two ways,
+    as one instant at two offsets, and 1 or 1.0 in a local field.
+    """
+    attributes = instruction.attributes
+    if instruction.event_time.tzinfo != CHINA or (attributes is not None and float in map(type, attributes.values())):
+        instruction = _normal(instruction)
+    return sha256(_canonical(instruction)).digest()[:_FINGERPRINT]
+
+
+def _normal(instruction: Instruction) -> Instruction:
+    attributes = instruction.attributes
+    if attributes is not None:
+        attributes = {name: _shortest(value) for name, value in attributes.items()}
+    moment = instruction.event_time.astimezone(CHINA)
+    return msgspec.structs.replace(instruction, event_time=moment, attributes=attributes)
+
+
+def _shortest(value: AttributeValue) -> AttributeValue:
+    """A local number in the shortest of its forms: whole where it is, as rules read it."""
+    if isinstance(value, float):
+        number = number_of(value)
+        if isinstance(number, int) and number in _IN_JSON:
+            return number
+    return value
 
 
 def seen_of(fingerprint: bytes, us: int) -> bytes:
