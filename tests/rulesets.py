@@ -10,6 +10,8 @@ from typing import Any
 from treasury_watch.domain.verdict import Text
 from treasury_watch.rules.forms.aggregate import Aggregate
 from treasury_watch.rules.schema import (
+    Calendar,
+    CalendarYear,
     Condition,
     Dated,
     Feature,
@@ -24,6 +26,20 @@ from treasury_watch.rules.schema import (
     Table,
 )
 
+# 2025-03-04 is a holiday, and 2025-03-08, a Saturday, is worked in its place.
+CALENDARS = {
+    "cn": Calendar(
+        "cn",
+        "owner",
+        {
+            2025: CalendarYear(
+                "a notice",
+                frozenset({date(2025, 3, 4).toordinal()}),
+                frozenset({date(2025, 3, 8).toordinal()}),
+            )
+        },
+    )
+}
 HOUR = 3_600_000_000  # microseconds
 DAY = 24 * HOUR
 
@@ -80,6 +96,7 @@ def make_ruleset(
     lists: Mapping[str, Mapping[str, date | None]] | None = None,
     tables: Mapping[str, Table] | None = None,
     partition_by: str = "jurisdiction",
+    calendars: Mapping[str, Calendar] | None = None,
 ) -> RuleSet:
     """A rule set of one file."""
     named = {name: NamedList(name, "owner", "basis", entries) for name, entries in (lists or {}).items()}
@@ -89,4 +106,5 @@ def make_ruleset(
         files=(RuleFile("rules.yaml", "test", "owner", rules, (), {}),),
         lists=named,
         tables=tables or {},
+        calendars=calendars or {},
     )

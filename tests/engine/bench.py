@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from tests.rulesets import make_rule, make_ruleset
+from tests.rulesets import CALENDARS, make_rule, make_ruleset
 from treasury_watch.domain.payment import Instruction, fen_of, microseconds
 from treasury_watch.domain.verdict import Text
 from treasury_watch.engine import Program
@@ -37,7 +37,7 @@ class Bench:
             for index, condition in enumerate(conditions)
         ]  # fmt: skip
         self.rules: list[Rule] = rules
-        self.program = Program(make_ruleset(*rules, lists=lists, tables=tables))
+        self.program = Program(make_ruleset(*rules, lists=lists, tables=tables, calendars=CALENDARS))
         self.scope: Scope = State(list(self.program.series.values()), 0).scope("420100")
 
     def judged(self, instruction: Instruction) -> Judged:

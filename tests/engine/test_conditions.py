@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +11,28 @@ import pytest
 from tests.builders import make_instruction
 from tests.engine.bench import Bench
 from tests.rulesets import DAY, HOUR, aggregate, always, leaf, ref, yuan
+from treasury_watch.domain.calendar import Days
+from treasury_watch.domain.payment import microseconds
+from treasury_watch.rules.forms.anomaly import Anomaly
 from treasury_watch.rules.forms.arithmetic import Arithmetic
+from treasury_watch.rules.forms.first_seen import FirstSeen
 from treasury_watch.rules.forms.lookup import Lookup, column_kind
 from treasury_watch.rules.operators import OPERATORS
-from treasury_watch.rules.schema import All, Any_, Condition, Dated, FeatureRef, FieldRef, Not, Param, Table, WordList
+from treasury_watch.rules.operators.working_time import Hours, Office
+from treasury_watch.rules.schema import (
+    All,
+    Any_,
+    Calendar,
+    CalendarYear,
+    Condition,
+    Dated,
+    FeatureRef,
+    FieldRef,
+    Not,
+    Param,
+    Table,
+    WordList,
+)
 
 LISTS = {
     "accounts": {"6222 01": None, "622202": date(2025, 3, 5), "622203": date(2025, 3, 4)},
@@ -261,6 +279,30 @@ CASES += [  # arithmetic: the amount is 1234.50, the limit 5.00
     (of("mul", AMOUNT, FieldRef("attributes.x")), "eq", yuan("123.45"), {"attributes": {"x": 0.1}}, TRUE),
     (of("mul", AMOUNT, FieldRef("attributes.x")), "eq", yuan("123.45"), {"attributes": {"x": "0.1"}}, MISSING),
 ]
+OFFICE = Hours("cn", 8 * 60 + 30, 18 * 60)
+CASES += [  # working time: the hours of the local day, Monday to Friday, but for what the notice of the year says
+    ("event_time", "working_time", OFFICE, {"event_time": f"{moment}+08:00"}, truth)
+    for moment, truth in [
+        ("2025-03-05T08:29:59.999999", FALSE),
+        ("2025-03-05T08:30:00", TRUE),
+        ("2025-03-05T17:59:59.999999", TRUE),
+        ("2025-03-05T18:00:00", FALSE),
+        ("2025-03-04T10:00:00", FALSE),  # a holiday
+        ("2025-03-08T10:00:00", TRUE),  # a Saturday that makes up for it
+        ("2025-03-09T10:00:00", FALSE),  # a Sunday
+        ("2025-12-31T10:00:00", TRUE),
+        ("2026-01-01T10:00:00", MISSING),  # nobody has said yet
+        ("2024-12-31T10:00:00", MISSING),
+    ]
+]
+CASES += [
+    ("event_time", "working_time", Hours("cn", 0, 24 * 60), {"event_time": "2025-03-04T15:59:59+00:00"}, FALSE),
+    ("event_time", "working_time", Hours("cn", 0, 24 * 60), {"event_time": "2025-03-04T16:00:00+00:00"}, TRUE),
+    (ref(FirstSeen("payee_account", (), 365 * 24 * HOUR)), "eq", True, {}, TRUE),
+    (ref(FirstSeen("payee_account", ("project",), 365 * 24 * HOUR)), "eq", True, {}, MISSING),
+    (ref(FirstSeen("payee_account", (), 365 * 24 * HOUR)), "eq", True, {"payee_account": None}, MISSING),
+    (ref(Anomaly("p_value")), "lte", Decimal("0.005"), {}, MISSING),
+]
 
 
 @pytest.mark.parametrize(("subject", "operator", "operand", "fields", "truth"), CASES)
@@ -332,3 +374,45 @@ def test_a_condition_that_several_rules_share_is_the_same_in_each() -> None:
     assert bench.judge(make_instruction()) == [True, True, True, True, False, True]
     assert bench.judge(make_instruction(fiscal_year=3, unit_level="county")) == [False, True, True, False, False, True]
     assert bench.judge(make_instruction(fiscal_year=2, settlement="cash")) == [False, False, False, False, True, True]
+
+
+def test_a_payee_is_new_until_it_was_paid_and_again_once_the_look_back_has_passed() -> None:
+    bench = Bench((leaf(ref(FirstSeen("payee_account", ("budget_unit",), 24 * HOUR)), "eq", True),))
+
+    def new(moment: str, account: str, executed: bool = True, **fields: Any) -> bool | None:
+        instruction = make_instruction(event_time=f"2025-03-{moment}+08:00", payee_account=account, **fields)
+        return bench.judge(instruction, executed)[0]
+
+    assert new("05T10:00:00", "6222-01") is True
+    assert new("05T10:00:00", "622201") is False
+    assert new("05T11:00:00", "622201", budget_unit="other") is True
+    assert new("06T10:00:00", "622201") is True  # the look-back is (t − 24 h, t]
+    assert new("07T09:59:59", "622201") is False
+    assert new("08T12:00:00", "622202", executed=False) is True
+    assert new("08T12:00:00", "622202") is True  # what was held has not been paid
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "open_"),
+    [
+        ("America/New_York", "2025-03-09T08:29:59-04:00", False),  # the clock was turned on at 02:00
+        ("America/New_York", "2025-03-09T08:30:00-04:00", True),
+        ("America/New_York", "2025-11-02T17:59:59-05:00", True),  # and back
+        ("America/New_York", "2025-11-02T18:00:00-05:00", False),
+    ],
+)
+def test_working_time_is_by_the_clock_on_the_wall(zone: str, moment: str, open_: bool) -> None:
+    sundays = frozenset({date(2025, 3, 9).toordinal(), date(2025, 11, 2).toordinal()})
+    calendar = Calendar("cn", "owner", {2025: CalendarYear("a notice", frozenset(), sundays)})
+    us = microseconds(datetime.fromisoformat(moment))
+    assert Office(calendar, OFFICE, zone).open(us, Days(zone).of(us)) is open_
+
+
+def test_features_that_build_on_others_twice_are_computed_once_each() -> None:
+    """Six levels, each of which uses the one below it and its neighbour."""
+    left, right = ref(Arithmetic("add", (LINE, 1))), ref(Arithmetic("sub", (LINE, 1)))
+    for _ in range(6):
+        left, right = ref(Arithmetic("add", (left, right))), ref(Arithmetic("sub", (left, right)))
+    bench = Bench((leaf(left, "eq", 4 * 2**3), leaf(right, "eq", 2 * 2**3)))
+    assert bench.judge(make_instruction(line_no=3)) == [True, True]
+    assert len(bench.program.source(date(2025, 3, 5).toordinal())) < 20_000

@@ -19,9 +19,12 @@ from treasury_watch.domain.payment import Instruction
 from treasury_watch.engine.conditions import Judged, conjunction, negation
 from treasury_watch.engine.reasons import hit
 from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.forms.anomaly import Anomaly
 from treasury_watch.rules.forms.arithmetic import Arithmetic
+from treasury_watch.rules.forms.first_seen import FirstSeen
 from treasury_watch.rules.forms.lookup import Lookup
 from treasury_watch.rules.operators import OPERATORS
+from treasury_watch.rules.operators.working_time import Hours
 from treasury_watch.rules.schema import All, Any_, Condition, Dated, FieldRef, Leaf, None_, Not, Param, Table, WordList
 
 # --- Kleene's logic by itself ---
@@ -200,6 +203,14 @@ number_values = st.one_of(
     arithmetic(["div"], money_fields, money_fields),
     arithmetic(["add", "sub", "mul", "div"], number_operands, number_operands),
 )
+new_values = st.builds(
+    FirstSeen,
+    st.sampled_from(["payee_account", "attributes.x", "green_channel"]),
+    bys,
+    st.sampled_from([HOUR, 40 * 24 * HOUR]),
+    wheres,
+    st.sampled_from(["executed", "attempted"]),
+)
 
 X, Y = FieldRef("attributes.x"), FieldRef("attributes.y")
 TRIED: set[str] = set()
@@ -246,6 +257,13 @@ def names(*of: str) -> st.SearchStrategy[FieldRef]:
 
 
 texts = st.one_of(TEXTS, params(TEXTS), st.sampled_from([lookup("code"), lookup("holder"), lookup("card")]))
+
+
+def working(hours: Hours) -> Leaf:
+    TRIED.add("working_time")
+    return leaf("event_time", "working_time", hours)
+
+
 plain_leaves = st.one_of(
     leaves_of(
         names("amount"), st.one_of(MONEY, params(MONEY), st.just(lookup("limit"))), st.just(X), "ordered", "numeric"
@@ -269,6 +287,7 @@ plain_leaves = st.one_of(
     leaves_of(st.just(X), st.one_of(NUMBERS, params(NUMBERS)), st.just(FieldRef("line_no")), "ordered", "numeric"),
     leaves_of(st.just(X), MONEY.map(lambda _: FieldRef("amount")), st.just(FieldRef("amount")), "ordered"),
     leaves_of(st.just(X), BOOLEANS, st.just(FieldRef("green_channel"))),
+    st.sampled_from([Hours("cn", 0, 24 * 60), Hours("cn", 510, 1080)]).map(working),
 )  # fmt: skip
 feature_leaves = st.one_of(
     leaves_of(money_values.map(ref), st.one_of(MONEY, params(MONEY)), money_fields, "ordered", "numeric"),
@@ -276,6 +295,8 @@ feature_leaves = st.one_of(
         number_values.map(ref), st.one_of(NUMBERS, params(NUMBERS)), st.one_of(number_values.map(ref), st.just(Y)),
         "ordered", "numeric",
     ),
+    leaves_of(new_values.map(ref), BOOLEANS, st.just(FieldRef("green_channel"))),
+    leaves_of(st.just(ref(Anomaly("p_value"))), NUMBERS, st.just(FieldRef("line_no")), "ordered"),
     leaves_of(st.sampled_from([lookup("holder"), lookup("card"), lookup("code")]).map(ref), TEXTS, st.just(X), "text"),
 )  # fmt: skip
 
@@ -301,7 +322,7 @@ instructions = st.builds(
     instruction_id=st.sampled_from(["1", "2"]),
     event_time=st.builds(
         lambda hours, us: datetime(2025, 3, 5, tzinfo=UTC) + timedelta(hours=hours, microseconds=us),
-        st.sampled_from([0, 0, 0, -32, -8, 8, 16]),
+        st.sampled_from([0, 0, 0, -32, -8, 8, 16, 24 * 365]),
         st.sampled_from([0, 0, -1]),
     ),
     amount=st.sampled_from(["-1.00", "0.00", "0.01", "1.00", "2.50", "5.00"]),

@@ -10,7 +10,9 @@ import pytest
 
 from tests.rules.texts import SECOND_US, errors_of, read_rule
 from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.forms.anomaly import Anomaly
 from treasury_watch.rules.forms.arithmetic import Arithmetic
+from treasury_watch.rules.forms.first_seen import FirstSeen
 from treasury_watch.rules.forms.lookup import Lookup
 from treasury_watch.rules.schema import Dated, FeatureRef, FieldRef, Leaf, Param
 
@@ -109,8 +111,12 @@ def test_a_where_may_use_params_and_lookups() -> None:
         ("{sum: amount, by: [], period: year}", "TW103", "year"),
         ("{sum: amount, by: [], window: 1h, population: all}", "TW103", "all"),
         ("{sum: amount, by: [], window: 1h, wher: {}}", "TW101", "wher"),
-        ("{first_seen: payee_account, by: [], lookback: 365d}", "TW111", "first_seen"),
-        ("{anomaly: p_value}", "TW111", "anomaly"),
+        ("{first_seen: payee_account, by: []}", "TW102", "{"),
+        ("{first_seen: payee_account, lookback: 365d}", "TW102", "{"),
+        ("{first_seen: payee, by: [], lookback: 365d}", "TW201", "payee"),
+        ("{first_seen: payee_account, by: [], lookback: 365d, window: 1h}", "TW101", "window"),
+        ("{first_seen: payee_account, by: [], lookback: 0d}", "TW107", "0d"),
+        ("{anomaly: score}", "TW103", "score"),
         ("{add: [5]}", "TW104", "["),
         ("{add: 5}", "TW104", "5"),
         ("{sub: [1, 2, 3]}", "TW104", "["),
@@ -215,3 +221,17 @@ def test_a_param_is_fitted_to_what_it_is_compared_with() -> None:
     assert errors_of("  params: {x: 5.005}\n  when: {field: amount, gt: $x}\n") == [("TW105", "$x")]
     assert errors_of("  params: {x: village}\n  when: {field: unit_level, eq: $x}\n") == [("TW302", "$x")]
     assert errors_of("  params: {x: 采购}\n  when: {field: amount, gt: $x}\n") == [("TW303", "$x")]
+
+
+def test_a_feature_that_grows_with_each_level_that_uses_it_twice_is_refused_where_it_becomes_too_large() -> None:
+    levels = ["a0: {add: [{field: line_no}, 1]}"]
+    levels += [f"a{n}: {{add: [$a{n - 1}, $a{n - 1}]}}" for n in range(1, 40)]
+    assert feature_errors("{add: [1, 2]}", *levels) == [("TW112", "{")]
+    assert feature_errors("{add: [1, 2]}", *levels[:6]) == []
+
+
+def test_new_payees_and_the_model_are_features() -> None:
+    seen = feature("{first_seen: payee_account, by: [budget_unit], lookback: 365d, population: attempted}")
+    assert seen == FirstSeen("payee_account", ("budget_unit",), 365 * 86_400 * SECOND_US, None, "attempted")
+    rule = read_rule("  features:\n    x: {anomaly: p_value}\n  on_missing: pass\n  when: {feature: x, lte: 0.005}\n")
+    assert rule.features["x"] == Anomaly("p_value")

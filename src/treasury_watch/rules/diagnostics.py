@@ -38,6 +38,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TW109": "keys that do not go together",
         "TW110": "the same thing twice",
         "TW111": "part of the language that is not supported yet",
+        "TW112": "a feature that builds on too much",
         # names
         "TW201": "no instruction has this field",
         "TW202": "no param or feature of this name in the rule",
@@ -50,6 +51,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TW209": "the risk point does not exist",
         "TW210": "no rule of this id in the file",
         "TW211": "the catalogue names a rule that does not exist",
+        "TW212": "no calendar of this name",
         # types
         "TW301": "the operator does not apply to this field or feature",
         "TW302": "the value can never equal the field",
@@ -62,12 +64,14 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TW403": "a segment that no instruction can reach",
         "TW404": "a period that ends before it starts",
         "TW405": "a window without a bound",
+        "TW407": "a rule on the model that holds payments, or speaks where the model is silent",
         # reference data
         "TW501": "a table and its CSV file do not belong together",
         "TW502": "the CSV's header does not name the declared columns",
         "TW503": "a cell that is not of its column's type",
         "TW504": "a key that stands twice in the table",
         "TW505": "the exchange rates are not declared as the currency conversion needs them",
+        "TW506": "the calendar does not have a year in which a rule asks it",
         # good keeping: found by `rules check`, never a reason not to load
         "TW601": "a live rule without a test that hits it",
         "TW602": "a live rule without a boundary miss: a step of a test that hits it, which does not",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from treasury_watch.domain.payment import FIELDS
-from treasury_watch.rules.calendars import CALENDAR_YEAR
+from treasury_watch.rules.calendars import CALENDAR_FILE, CALENDAR_YEAR
 from treasury_watch.rules.catalogue import CATALOGUE_FILE, ROW
 from treasury_watch.rules.conditions import GROUPS, SUBJECTS
 from treasury_watch.rules.features import DATED, FORMS
@@ -18,13 +18,15 @@ from treasury_watch.rules.risk_points import RISK_POINT, RISK_POINTS_FILE
 from treasury_watch.rules.ruletests import EXPECT, STEP, TEST, VERDICTS
 from treasury_watch.rules.shapes import IDENTIFIER, JsonSchema, Line, ListOf
 
+_FILES = (RULE_FILE, LIST_FILE, TABLE_FILE, CALENDAR_FILE, RISK_POINTS_FILE, CATALOGUE_FILE)
+
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a rule set's files. It knows keys and words; `rules check` knows names and types."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "treasury-watch rule file",
-        "oneOf": [each.schema() for each in (RULE_FILE, LIST_FILE, TABLE_FILE, RISK_POINTS_FILE, CATALOGUE_FILE)],
+        "oneOf": [each.schema() for each in _FILES],
         "$defs": {
             "rule": RULE.schema(),
             "condition": _condition(),

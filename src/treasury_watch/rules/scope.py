@@ -11,6 +11,8 @@ from treasury_watch.rules.diagnostics import did_you_mean
 from treasury_watch.rules.schema import Calendar, Feature, FeatureRef, NamedList, Param, Span, Table
 from treasury_watch.rules.source import Node, Report, ScalarNode, SequenceNode
 
+MOST_PARTS = 256  # operands of a feature and of those that it builds on
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -32,6 +34,7 @@ class Scope:
         self.features: dict[str, Feature | None] = {}  # None: read, and wrong
         self._unread: dict[str, tuple[ScalarNode, Node]] = {}
         self._reading: list[str] = []
+        self._sizes: dict[str, int] = {}
         self._read_feature: Callable[[Node, Scope], Feature | None] = lambda node, scope: None
         self.money_params: set[str] = set()  # params that were used as amounts
         self.broken: set[str] = set()  # names of what could not be read: its author knows already
@@ -56,10 +59,22 @@ class Scope:
         if name in self._unread:
             _, node = self._unread.pop(name)
             self._reading.append(name)
-            self.features[name] = self._read_feature(node, self)
+            found = self._read_feature(node, self)
             self._reading.pop()
+            self.features[name] = found if found is None or self._fits(name, found, node.span) else None
         found = self.features.get(name)
         return None if found is None else FeatureRef(name, found, span)
+
+    def _fits(self, name: str, feature: Feature, span: Span) -> bool:
+        """Whether a feature, with what it builds on spelled out each time, is small enough to be reviewed, and run."""
+        self._sizes[name] = 1 + sum(
+            self._sizes.get(part.name, 1) if isinstance(part, FeatureRef) else 1 for part in feature.parts()
+        )
+        if self._sizes[name] <= MOST_PARTS:
+            return True
+        message = f"`{name}` stands for more than {MOST_PARTS} steps, with what it builds on"
+        self.report.error(span, "TW112", message, "a feature that is used twice counts twice: build on fewer")
+        return False
 
     def knows_feature(self, name: str) -> bool:
         return name in self.features or name in self._unread or name in self._reading or name in self.broken

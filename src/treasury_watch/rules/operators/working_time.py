@@ -59,7 +59,7 @@ class WorkingTime(Operator):
         if read["calendar"] not in scope.reference.calendars:
             if scope.reference.whole:
                 hint = did_you_mean(read["calendar"], scope.reference.calendars)
-                scope.report.error(calendar.span, "TW211", f"there is no calendar `{read['calendar']}`", hint)
+                scope.report.error(calendar.span, "TW212", f"there is no calendar `{read['calendar']}`", hint)
             return None
         from_hour, from_minute, to_hour, to_minute = map(int, _HOURS.fullmatch(read["hours"]).groups())  # type: ignore[union-attr]
         opens, closes = from_hour * 60 + from_minute, to_hour * 60 + to_minute
