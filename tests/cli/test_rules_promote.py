@@ -117,7 +117,6 @@ def test_line_ends_flow_style_and_a_mode_by_default_are_kept(office: Office) -> 
     flow = (
         "- {id: BIG-001, revision: 3, mode: shadow, title: {zh: 大额, en: Large},\n"
         "   when: {field: amount, gte: 50000.00},\n"
-        "   when: {field: amount, gte: 50000.00},\n"
         '   reason: {zh: "{amount}", en: "{amount}"}}\n'
     )
     office.write(RULES[: RULES.index("- id")] + flow + RULES[RULES.index("test_base") :])
