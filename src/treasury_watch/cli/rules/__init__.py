@@ -11,6 +11,7 @@ from treasury_watch.cli.rules.check import check
 from treasury_watch.cli.rules.coverage import coverage
 from treasury_watch.cli.rules.diff import diff
 from treasury_watch.cli.rules.explain import explain
+from treasury_watch.cli.rules.new import new
 from treasury_watch.cli.rules.promote import promote
 from treasury_watch.cli.rules.schema import schema
 from treasury_watch.cli.rules.test import run_inline_tests
@@ -23,6 +24,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "coverage": coverage,
     "backtest": backtest,
     "diff": diff,
+    "new": new,
     "promote": promote,
 }
 
