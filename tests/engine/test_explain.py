@@ -484,6 +484,7 @@ def test_at_the_named_value_it_fires_and_one_fen_beyond_it_does_not(
     when: Condition, history: list[int], amount: int
 ) -> None:
     explanation, fires = judged(when, history, amount)
+    assert (explanation.node.truth is True) is fires
     for turn, _ in explanation.turns:
         assert turn.fires is fires
         paid_edge = turn.edge if turn.subject == "amount" else turn.amount

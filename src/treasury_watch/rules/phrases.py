@@ -54,6 +54,8 @@ def test_phrase(leaf: Leaf) -> str:
     match leaf.operator:
         case "is_missing":
             return "is missing" if operand else "is there"
+        case "in_list":
+            return f"in list {operand.name}"
         case "between":
             return "between " + " and ".join(operand_phrase(each, secret=secret) for each in operand)
         case "length":

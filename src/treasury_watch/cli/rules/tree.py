@@ -99,7 +99,7 @@ def _section(name: str, lines: Iterable[Line], language: Language) -> Iterator[L
 
 
 def _tree(node: Node, language: Language, first: str = "", rest: str = "") -> Iterator[Line]:
-    yield Line(first, "dim").append_text(_condition(node, language))
+    yield Line.assemble((first, "dim")).append_text(_condition(node, language))
     for at, item in enumerate(node.items, 1):
         last = at == len(node.items)
         yield from _tree(item, language, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
