@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import combinations
 
 from treasury_watch.domain.payment import FIELDS
 from treasury_watch.rules.calendars import years_without
@@ -158,10 +157,14 @@ def stale_lock(kept: Kept) -> Iterator[Diagnostic]:
 
 def twins(kept: Kept) -> Iterator[Diagnostic]:
     """Two rules with one logic say everything twice."""
-    for one, other in combinations(kept.ruleset.running, 2):
-        if _overlap(one, other) and condition_of(one) == condition_of(other):
-            message = f"`{other.id}` has the same logic as `{one.id}`"
-            yield _finding(other.span, "TW606", message, "retire one of them", "warning")
+    alike: dict[str, list[Rule]] = {}
+    for rule in kept.ruleset.running:
+        others = alike.setdefault(condition_of(rule), [])
+        for other in others:
+            if _overlap(other, rule):
+                message = f"`{rule.id}` has the same logic as `{other.id}`"
+                yield _finding(rule.span, "TW606", message, "retire one of them", "warning")
+        others.append(rule)
 
 
 def _overlap(one: Rule, other: Rule) -> bool:
