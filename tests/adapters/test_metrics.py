@@ -87,14 +87,15 @@ def test_latencies_fall_into_the_bucket_whose_edge_they_do_not_exceed() -> None:
     assert found["treasury_watch_decision_latency_seconds_sum"] == 99.0400001
 
 
-def test_the_lag_of_a_partition_is_asked_for_when_scraped_and_goes_with_it() -> None:
+def test_lag_and_warming_of_a_partition_are_asked_for_when_scraped_and_go_with_it() -> None:
     metrics = Metrics(RULESET)
     lags = [3.0]
-    metrics.watch_lag(2, lambda: lags[0])
+    metrics.watch_partition(2, lambda: lags[0], lambda: 7)
     lags[0] = 5.0
     assert samples(metrics)['treasury_watch_lag{partition="2"}'] == 5
-    metrics.forget_lag(2)
-    assert 'treasury_watch_lag{partition="2"}' not in samples(metrics)
+    assert samples(metrics)['treasury_watch_warming_windows{partition="2"}'] == 7
+    metrics.forget_partition(2)
+    assert not [name for name in samples(metrics) if name.endswith('{partition="2"}')]
 
 
 def test_the_operations_guide_names_every_metric() -> None:

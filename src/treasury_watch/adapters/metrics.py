@@ -92,6 +92,12 @@ class Metrics:
         self._lag = Gauge(
             "treasury_watch_lag", "Messages on an assigned partition not yet judged", ["partition"], registry=registry
         )
+        self._warming = Gauge(
+            "treasury_watch_warming_windows",
+            "Windows of the rules for which the history of an assigned partition does not reach back far enough yet",
+            ["partition"],
+            registry=registry,
+        )
         self._rebuild = Gauge(
             "treasury_watch_rebuild_seconds", "How long the last rebuild of windows took", registry=registry
         )
@@ -124,13 +130,15 @@ class Metrics:
         self._late.inc(late)
         self._duplicates.inc(duplicates)
 
-    def watch_lag(self, partition: int, lag: Callable[[], float]) -> None:
-        """Exposes the lag of an assigned partition, asked for at each scrape."""
+    def watch_partition(self, partition: int, lag: Callable[[], float], warming: Callable[[], float]) -> None:
+        """Exposes the lag and the warming windows of an assigned partition, asked for at each scrape."""
         self._lag.labels(str(partition)).set_function(lag)
+        self._warming.labels(str(partition)).set_function(warming)
 
-    def forget_lag(self, partition: int) -> None:
+    def forget_partition(self, partition: int) -> None:
         """The partition is no longer assigned."""
         self._lag.remove(str(partition))
+        self._warming.remove(str(partition))
 
     def rebuilt(self, messages: int, seconds: float) -> None:
         self._rebuilt.inc(messages)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from treasury_watch.domain.payment import Instruction, moment_of, partition_key_of
 from treasury_watch.domain.verdict import Refusal
+from treasury_watch.engine.warming import LAST
 
 MAX_AHEAD = timedelta(minutes=5)
 _NO_LIMIT = datetime.max.replace(tzinfo=UTC)
@@ -90,6 +91,13 @@ def _latest(timestamp_ms: int) -> datetime:
         return moment_of(timestamp_ms * 1000) + MAX_AHEAD if timestamp_ms >= 0 else _NO_LIMIT
     except OverflowError:
         return _NO_LIMIT
+
+
+def complete_from(timestamp_ms: int) -> int:
+    """The event time (microseconds) from which on no instruction lies before the record with that timestamp, since none
+    is accepted from farther ahead; unknown, so after every event time, without a timestamp.
+    """
+    return timestamp_ms * 1000 + MAX_AHEAD // timedelta(microseconds=1) + 1 if timestamp_ms >= 0 else LAST
 
 
 def _from_the_future(event_time: datetime, timestamp_ms: int) -> Refusal:

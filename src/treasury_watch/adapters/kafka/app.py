@@ -11,6 +11,7 @@ from faust.tables.recovery import RebalanceAgain
 from faust.types import TP, StreamT
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from treasury_watch.adapters.history import HistoryError, feeds_of
 from treasury_watch.adapters.kafka.assignment import Assignment
 from treasury_watch.adapters.kafka.connection import faust_credentials
 from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES, AsIs, Batch, Consumer, Producer, Transport
@@ -37,7 +38,7 @@ class App(faust.App):
 
 
 def create_app(settings: Settings, ruleset: RuleSet) -> App:
-    """The app, ready for Faust's worker and command line; it connects when it is started."""
+    """The app, ready for Faust's worker and command line; it connects when it is started. Raises HistoryError."""
     payments = settings.topic("payments")
     servers = settings.bootstrap_servers.split(",")
     app = App(
@@ -70,13 +71,14 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
     )
 
     def stop_loudly(error: Exception) -> None:
-        expected = isinstance(error, PublishError)
+        expected = isinstance(error, (PublishError, HistoryError))
         log.critical("stopping: %s", error, exc_info=None if expected else error)
         mute_libraries()
         app.add_future(app.crash(error))
 
     metrics = Metrics(ruleset)
-    app.assignment = assignment = Assignment(settings, ruleset, metrics, stop_loudly)
+    feeds = feeds_of(settings, ruleset.partition_by)
+    app.assignment = assignment = Assignment(settings, ruleset, metrics, stop_loudly, feeds)
     app.batches = batches = Transport(app.conf.broker_consumer, app)
     batches.batch_topic = payments
     batches.idempotence = settings.idempotence

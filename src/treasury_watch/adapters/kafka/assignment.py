@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 
 from faust.types import TP
 
+from treasury_watch.adapters.history import Feed, HistoryError
 from treasury_watch.adapters.kafka.admission import Admission
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.driver import Batch, Consumer
+from treasury_watch.adapters.kafka.feeding import take_history
 from treasury_watch.adapters.kafka.partition import Partition
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.kafka.publisher import Publisher
@@ -31,18 +33,25 @@ class Assignment:
     """
 
     def __init__(
-        self, settings: Settings, ruleset: RuleSet, metrics: Metrics, on_failure: Callable[[Exception], None]
+        self,
+        settings: Settings,
+        ruleset: RuleSet,
+        metrics: Metrics,
+        on_failure: Callable[[Exception], None],
+        feeds: Sequence[Feed] = (),
     ) -> None:
         self.ready = False  # every assigned partition has whole windows
         self._on_failure = on_failure
         self._failed = False
         self._settings = settings
+        self._feeds = feeds
         self._partition_by = ruleset.partition_by
         self._program = Program(ruleset, max_lateness=settings.max_lateness)
         self._partitioner = partitioner_of(settings.partitioner, settings.partitions)
         self._metrics = metrics
         self._held: dict[TP, Partition] = {}
         self._given_back: dict[TP, Partition] = {}
+        self._consumers: dict[TP, Consumer] = {}
         self._rounds = 0  # rebalances begun
 
     async def take_over(self, assigned: Iterable[TP], consumer: Consumer) -> bool:
@@ -79,11 +88,13 @@ class Assignment:
             partition = self._given_back.pop(tp, None)
             if partition is None or partition.position != end:
                 partition = self._new(tp, begin)
-                messages += await rebuild(partition, end, self._settings, lambda: self._rounds != this_round)
+                try:
+                    messages += await self._make_whole(partition, end, lambda: self._rounds != this_round)
+                except HistoryError as error:
+                    self._fail(error)
             if self._rounds != this_round or self._failed:
                 return False
-            self._held[tp] = partition
-            self._metrics.watch_lag(tp.partition, self._lag(tp, partition, consumer))
+            self._hold(tp, partition, consumer)
         self._given_back.clear()
         self._metrics.rebuilt(messages, monotonic() - started)
         self.ready = True
@@ -98,7 +109,7 @@ class Assignment:
             partition = self._held.pop(tp, None)
             if partition:
                 self._given_back[tp] = partition
-                self._metrics.forget_lag(tp.partition)
+                self._metrics.forget_partition(tp.partition)
 
     async def idle(self) -> None:
         """Waits until every batch that was begun is done or has failed."""
@@ -112,8 +123,52 @@ class Assignment:
     async def judge(self, batch: Batch, publisher: Publisher) -> None:
         """Judges a batch of a held partition; that of any other is left to whoever is to have the partition next."""
         partition = self._held.get(batch.tp)
+        if partition and (again := partition.fed_again(batch.records)):
+            log.warning(
+                "partition %d: %d payments that were counted as history are on the topic; its windows are built again "
+                "without them",
+                partition.number,
+                again,
+            )
+            partition = await self._renewed(batch.tp, partition)
         if partition:
             await partition.judge(batch, publisher)
+
+    async def _renewed(self, tp: TP, old: Partition) -> Partition | None:
+        """The partition with windows that leave to the topic what has come there since; `None` when it is given back
+        or fails meanwhile.
+        """
+        await old.idle()
+        consumer = self._consumers[tp]
+        try:
+            begin = dict(await consumer.earliest_offsets(tp))[tp]
+            partition = self._new(tp, begin)
+            await self._make_whole(partition, old.position, lambda: self._held.get(tp) is not old)
+        except (HistoryError, BrokerError) as error:
+            self._fail(error)
+        if self._held.get(tp) is not old:
+            return None
+        self._hold(tp, partition, consumer)
+        return partition
+
+    async def _make_whole(self, partition: Partition, end: int, abandoned: Callable[[], bool]) -> int:
+        """Takes history and what the topic holds up to an offset into the windows; returns how many messages."""
+        if self._feeds:
+            await take_history(partition, self._feeds, self._settings, abandoned)
+        return await rebuild(partition, end, self._settings, abandoned)
+
+    def _hold(self, tp: TP, partition: Partition, consumer: Consumer) -> None:
+        self._held[tp] = partition
+        self._consumers[tp] = consumer
+        self._metrics.watch_partition(tp.partition, self._lag(tp, partition, consumer), lambda: partition.warming)
+        if partition.warming:
+            log.warning(
+                "partition %d: history does not reach back far enough for %d of %d windows; rules that use them are "
+                "warming",
+                tp.partition,
+                partition.warming,
+                len(self._program.series),
+            )
 
     def _fail(self, error: Exception) -> None:
         if not self._failed:
@@ -123,7 +178,8 @@ class Assignment:
 
     def _new(self, tp: TP, position: int) -> Partition:
         admission = Admission(self._partition_by, self._partitioner, tp.partition)
-        return Partition(tp.partition, Engine(self._program), admission, self._metrics, position, self._fail)
+        engine = Engine(self._program)
+        return Partition(tp.partition, engine, admission, self._metrics, position, self._fail, self._feeds)
 
     @staticmethod
     def _lag(tp: TP, partition: Partition, consumer: Consumer) -> Callable[[], float]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from time import perf_counter, time
 
 import numpy as np
 
-from treasury_watch.adapters.kafka.admission import Admission, Record
+from treasury_watch.adapters.history import Feed, reaching_back
+from treasury_watch.adapters.kafka.admission import Admission, Record, complete_from
 from treasury_watch.adapters.kafka.driver import Batch
 from treasury_watch.adapters.kafka.publisher import Judged, Publisher, Sent, acknowledged
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.wire import decode_batch
-from treasury_watch.domain.payment import Instruction
+from treasury_watch.domain.payment import Instruction, microseconds
 from treasury_watch.domain.verdict import Decision, Refusal
-from treasury_watch.engine import Engine
+from treasury_watch.engine import Engine, Program
 
 SLICE = 500  # messages judged without letting anything else run: about 15 ms
 
@@ -35,6 +37,7 @@ class Partition:
         metrics: Metrics,
         position: int,
         on_failure: Callable[[Exception], None],
+        feeds: Sequence[Feed] = (),
     ) -> None:
         self.number = number
         self.position = position
@@ -42,9 +45,47 @@ class Partition:
         self._admission = admission
         self._metrics = metrics
         self._on_failure = on_failure
+        self._feeds = feeds
+        self._unknown_before = position > 0  # what was before the first record is gone; which one that is will be seen
+        self._fed: AbstractSet[tuple[str, str]] = frozenset()
         self._failed = False
         self._turn = asyncio.Lock()  # held from the beginning of a batch until it is done or has failed
         self._settling: asyncio.Task[None] | None = None
+
+    @property
+    def program(self) -> Program:
+        return self._engine.program
+
+    @property
+    def warming(self) -> int:
+        """How many series do not reach back far enough yet, for some partition-key value."""
+        return len(self._engine.state.warming)
+
+    def feed(self, instructions: Sequence[Instruction]) -> None:
+        """Takes history into the windows, silently: before anything of the topic, in order of event time."""
+        self._engine.assess(instructions)
+        self._engine.absorb()
+
+    def fed(self) -> None:
+        """The end of history. Its ids are none of the topic's: what comes with one is judged."""
+        self._fed = self._engine.forget_ids()
+
+    def starts_at(self, us: int) -> None:
+        """Says from which event time on history and topic hold everything."""
+        self._engine.starts_at(us)
+
+    def fed_again(self, records: Sequence[Record]) -> int:
+        """How many of these messages are payments that were counted as history."""
+        return sum(each in self._fed for each in self.keys_of(records)) if self._fed else 0
+
+    def keys_of(self, records: Sequence[Record], before: int | None = None) -> list[tuple[str, str]]:
+        """The partition-key values and ids of the instructions among messages, those of before an event time."""
+        key_of = self.program.partition_key
+        return [
+            (key_of(each), each.instruction_id)
+            for each in self._admit(records)[0]
+            if isinstance(each, Instruction) and (before is None or microseconds(each.event_time) < before)
+        ]
 
     def rebuild(self, records: Sequence[Record]) -> None:
         """Takes messages that were judged before into the windows again; nothing of it is published or counted."""
@@ -103,6 +144,9 @@ class Partition:
         self._on_failure(error)
 
     def _admit(self, records: Sequence[Record]) -> tuple[list[Instruction | Refusal], int]:
+        if self._unknown_before and records:
+            self._unknown_before = False
+            self.starts_at(reaching_back(self._feeds, complete_from(records[0].timestamp)))
         decoded, unknown = decode_batch([record.value for record in records])
         return self._admission.check(records, decoded), sum(unknown.values())
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import faust
 
+from treasury_watch.adapters.history import HistoryError
 from treasury_watch.adapters.kafka.app import App, create_app
 from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.topics import check_topics
@@ -35,7 +36,10 @@ def run_worker(settings: Settings) -> int:
     asyncio.run(_check_brokers(settings))
     _make_data_dir(settings)
     settings = settings.model_copy(update={"web_port": _free_port(settings)})
-    app = create_app(settings, ruleset)
+    try:
+        app = create_app(settings, ruleset)
+    except HistoryError as error:
+        raise WorkerError(str(error)) from error
     log.info("rules %s, group %s, http://%s:%d", ruleset.hash, settings.group, settings.web_host, settings.web_port)
     gc.freeze()  # what is loaded by now stays: a full collection that goes through it stops the worker for tens of ms
     return _run(app)

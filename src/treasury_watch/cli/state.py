@@ -1,0 +1,156 @@
+"""Commands on what workers remember: `state warm`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from treasury_watch.cli.console import Failure, Json, by_reason, emit_json, failing_on, note, progress, show_table
+from treasury_watch.cli.files import SHOWN_REFUSALS, Rules
+
+if TYPE_CHECKING:
+    from treasury_watch.adapters.history import Feed
+    from treasury_watch.domain.calendar import Days
+    from treasury_watch.rules.schema import RuleSet
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="What workers remember: feed history to new rules.")
+    group.command()(warm)
+    group.callback()(lambda: None)  # a group, though it has one command
+    app.add_typer(group, name="state")
+
+
+def warm(
+    on: Annotated[
+        Path, typer.Option("--on", metavar="FILE", help="Instructions as JSON lines, may be gzipped; - is stdin.")
+    ],
+    rules: Rules = None,
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", metavar="DATE", formats=["%Y-%m-%d"], help="The file holds all payments from this local day on."
+        ),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--until", metavar="DATE", formats=["%Y-%m-%d"], help="… and up to this one, inclusive."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Feeds payments of before the topic to workers, which read them at their next start. Exit status 1 when a line is
+    no instruction: nothing is fed then.
+    """
+    from treasury_watch.adapters import history
+    from treasury_watch.adapters.jsonl import Lines, UnreadableFile
+    from treasury_watch.adapters.rulefiles import default_rules, load
+    from treasury_watch.adapters.settings import SettingsError, load_settings
+    from treasury_watch.domain.calendar import Days
+    from treasury_watch.domain.verdict import Refusal
+    from treasury_watch.rules import RuleErrors
+
+    with failing_on(UnreadableFile):
+        opened = Lines(on)
+    with failing_on(SettingsError, RuleErrors):
+        settings = load_settings()
+        ruleset = load(rules or settings.rules_dir or default_rules())
+    days = Days(ruleset.timezone)
+    count = 0
+
+    def refuse(line: int, refusal: Refusal) -> None:
+        nonlocal count
+        count += 1
+        if count <= SHOWN_REFUSALS:
+            note(f"line {line}: {refusal.reason}: {refusal.detail}")
+
+    with (
+        failing_on(UnreadableFile, history.HistoryError, ValueError),
+        opened as lines,
+        progress(f"warm {on.name}", lines.size, in_bytes=True) as done,
+    ):
+        fed, refused = history.feed(
+            lines,
+            settings,
+            ruleset.partition_by,
+            days,
+            first=first and first.date(),
+            last=last and last.date(),
+            refused=refuse,
+            progress=lambda _: done(lines.position),
+        )
+        feeds = history.feeds_of(settings, ruleset.partition_by)
+    if count > SHOWN_REFUSALS:
+        note(f"… and {count - SHOWN_REFUSALS:,} more")
+    if fed is None and not refused:
+        raise Failure(f"{lines.name}: no payments")
+    covered = _covered(fed, feeds, ruleset, days) if fed else {}
+    if as_json:
+        emit_json(_as_json(fed, dict(sorted(refused.items())), covered))
+    elif fed:
+        _show(fed, covered)
+    else:
+        typer.echo(
+            f"nothing is fed: {count:,} lines were refused{by_reason(refused)}, and windows would lack their payments"
+        )
+    if refused:
+        raise typer.Exit(1)
+
+
+def _covered(fed: Feed, feeds: list[Feed], ruleset: RuleSet, days: Days) -> dict[str, datetime]:
+    """From when on each rule that has windows has all that they ask for, if the topic begins where this feed ends."""
+    from treasury_watch.adapters.history import reaching_back
+    from treasury_watch.domain.payment import microseconds, moment_of
+    from treasury_watch.engine.warming import ANCIENT, covered_from
+
+    since = reaching_back(feeds, microseconds(fed.manifest.end))
+    found = {rule.id: covered_from(rule, since, days) for rule in ruleset.running}
+    return {rule: moment_of(us).astimezone(days.zone) for rule, us in found.items() if us > ANCIENT}
+
+
+def _as_json(fed: Feed | None, refused: dict[str, int], covered: dict[str, datetime]) -> dict[str, Any]:
+    return {
+        "fed": None
+        if fed is None
+        else {
+            "path": str(fed.path),
+            "payments": fed.manifest.payments,
+            "start": fed.manifest.start.isoformat(),
+            "end": fed.manifest.end.isoformat(),
+            "partitions": [
+                {
+                    "partition": part.partition,
+                    "payments": part.payments,
+                    "first": part.first.isoformat(),
+                    "last": part.last.isoformat(),
+                    "sha256": part.sha256,
+                }
+                for part in fed.manifest.parts
+            ],
+        },
+        "refused": refused,
+        "covered_from": {rule: moment.isoformat() for rule, moment in sorted(covered.items())},
+    }
+
+
+def _show(fed: Feed, covered: dict[str, datetime]) -> None:
+    manifest = fed.manifest
+    zone = manifest.start.tzinfo
+    rows = [
+        (str(part.partition), part.payments, *(f"{day.astimezone(zone):%Y-%m-%d}" for day in (part.first, part.last)))
+        for part in manifest.parts
+    ]
+    show_table(("partition", "payments", "first", "last"), rows, title="History")
+    typer.echo(
+        f"{manifest.payments:,} payments, all of {manifest.start.isoformat()} to {manifest.end.isoformat()}: {fed.path}"
+    )
+    late = sorted((moment, rule) for rule, moment in covered.items() if moment > manifest.end)
+    if late:
+        rows_late = [(rule, f"{moment:%Y-%m-%d %H:%M}") for moment, rule in late]
+        show_table(("rule", "warming until"), rows_late, title="Rules that ask farther back")
+    typer.echo(
+        f"with the topic beginning by {manifest.end.isoformat()}, every{' other' if late else ''} rule has all its "
+        "history. Restart the workers to have it read"
+    )
