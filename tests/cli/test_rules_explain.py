@@ -194,6 +194,18 @@ def test_a_day_before_the_rule_says_so(explain: Explain) -> None:
     assert "✓ true  all\n" in out
 
 
+def test_what_is_missing_is_named(explain: Explain) -> None:
+    write("one.json", cash(1, "48000.00", card_no=None))
+    out = explain("SUM-001", "--instruction", "one.json", "--lang", "en").out
+    assert "It cannot be judged, which on_missing lets pass\n  missing: card_no\n? missing  all\n" in out
+
+
+def test_control_characters_of_a_payment_do_not_reach_the_terminal(explain: Explain) -> None:
+    write("one.json", cash(1, "1.00", purpose="\x1b[2J用途\n第二行"))
+    out = explain("SUM-001", "--instruction", "one.json", "--lang", "en").out
+    assert "purpose \\x1b[2J用途\\n第二行  = 抢险救灾\n" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

@@ -8,7 +8,9 @@ from datetime import date, datetime
 from itertools import islice, takewhile
 from typing import Any
 
-from treasury_watch.adapters.jsonl import Line
+import msgspec
+
+from treasury_watch.adapters.jsonl import Line, Lines
 from treasury_watch.adapters.replay import DEFAULT_BATCH
 from treasury_watch.adapters.wire import decode
 from treasury_watch.domain.payment import Instruction, Kind
@@ -49,6 +51,8 @@ def explained(engine: Engine, rule: Rule, instruction: Instruction) -> Explained
         )
     if isinstance(outcome, Duplicate):
         raise Unexplained(f"{outcome.instruction_id} gets no verdict: it was judged before, with the same content")
+    if rule.mode in ("draft", "retired"):  # it was judged to be explained only
+        outcome = msgspec.structs.replace(outcome, hits=tuple(hit for hit in outcome.hits if hit.rule != rule.id))
     return Explained(explain(rule, judged_by(engine, instruction)), outcome)
 
 
@@ -60,7 +64,7 @@ class Found:
     instruction: Instruction
 
 
-def find(lines: Iterable[Line], instruction_id: str, progress: Callable[[], object] = lambda: None) -> Found:
+def find(lines: Lines, instruction_id: str, progress: Callable[[], object] = lambda: None) -> Found:
     """The first valid instruction with that id. Raises Unexplained, with the nearest id, if there is none.
 
     `progress` is called now and then.
@@ -76,7 +80,7 @@ def find(lines: Iterable[Line], instruction_id: str, progress: Callable[[], obje
             return Found(line.number, instruction)
         _keep_nearest(nearest, instruction.instruction_id, instruction_id)
     hint = did_you_mean(instruction_id, nearest, otherwise="ids are compared as they stand")
-    raise Unexplained(f"no instruction `{instruction_id}` in the file; {hint}")
+    raise Unexplained(f"{lines.name}: no instruction `{instruction_id}`; {hint}")
 
 
 def _keep_nearest(nearest: dict[str, int], candidate: str, wanted: str) -> None:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from treasury_watch.cli.console import Failure, Json, console, emit_json, failing_on, note, progress
+from treasury_watch.cli.console import Failure, Json, emit_json, failing_on, note, progress
 from treasury_watch.cli.files import Rules
 
 if TYPE_CHECKING:
     from treasury_watch.adapters.explanation import Explained
     from treasury_watch.engine import Engine
     from treasury_watch.rules.schema import Rule, RuleSet
+
+
+BOM = b"\xef\xbb\xbf"
 
 
 class Language(StrEnum):
@@ -86,10 +89,11 @@ def _rule(ruleset: RuleSet, rule_id: str) -> Rule:
 
 def _alone(engine: Engine, rule: Rule, path: Path) -> Explained:
     from treasury_watch.adapters.explanation import Unexplained, explained
-    from treasury_watch.adapters.wire import decode
+    from treasury_watch.adapters.wire import MAX_BYTES, decode
     from treasury_watch.domain.verdict import Refusal
 
-    decoded = decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    with path.open("rb") as file:
+        decoded = decode(file.read(MAX_BYTES + len(BOM) + 1).removeprefix(BOM))
     if isinstance(decoded, Refusal):
         raise Failure(f"{path}: {decoded.reason}: {decoded.detail}")
     with failing_on(Unexplained):
@@ -107,15 +111,16 @@ def _in_file(engine: Engine, rule: Rule, path: Path, instruction_id: str) -> Exp
             found = find(lines, instruction_id, lambda: done(lines.position))
         with Lines(path) as lines, progress("history", found.line) as done:
             fed = feed(engine, lines, found, done)
-        note(f"line {found.line:,} of {path.name}, {fed:,} instructions judged before it")
-        return explained(engine, rule, found.instruction)
+        result = explained(engine, rule, found.instruction)
+    note(f"line {found.line:,} of {path.name}, {fed:,} before it in the same partition judged")
+    return result
 
 
 def _show(found: Explained, language: str) -> None:
-    from treasury_watch.cli.rules.tree import detail_lines, summary_lines
+    from treasury_watch.cli.rules.tree import detail_lines, show, summary_lines
 
-    terminal, decision = console(), found.decision
-    for line in (*summary_lines(found.explanation, language), *detail_lines(found.explanation, language)):  # type: ignore[arg-type]
-        terminal.print(line, soft_wrap=True)
+    decision = found.decision
+    show(summary_lines(found.explanation, language))  # type: ignore[arg-type]
+    show(detail_lines(found.explanation, language))  # type: ignore[arg-type]
     hits = ", ".join(f"{hit.rule}{'' if hit.mode == 'live' else f' ({hit.mode})'}" for hit in decision.hits)
     typer.echo(f"verdict of all rules: {decision.verdict} [{hits}]{', late' if decision.late else ''}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from treasury_watch.cli.console import Failure, Json, console, emit_json, failing_on, note
+from treasury_watch.cli.console import Failure, Json, emit_json, failing_on, note
 from treasury_watch.cli.rules.arguments import Directory
 
 if TYPE_CHECKING:
@@ -156,9 +156,8 @@ def _show(result: TestRun, rule_id: str | None, *, coverage: bool) -> None:
 def _show_failure(failure: TestFailure) -> None:
     from rich.text import Text as Line
 
-    from treasury_watch.cli.rules.tree import detail_lines, outcome_line
+    from treasury_watch.cli.rules.tree import detail_lines, outcome_line, show
 
-    terminal = console()
     place = f"{failure.file}:{failure.line}:{failure.column}"
     told = "" if failure.differences else f": {failure.message}"
     lines = [Line.assemble((f"{place}: {failure.test}", "bold"), f": step {failure.step}{told}")]
@@ -169,8 +168,7 @@ def _show_failure(failure: TestFailure) -> None:
             Line.assemble("  ", (f"{explanation.rule.id} ", "bold")).append_text(outcome_line(explanation, "en"))
         )
         lines += [Line("    ").append_text(line) for line in detail_lines(explanation, "en")]
-    for line in lines:
-        terminal.print(line, soft_wrap=True)
+    show(lines)
 
 
 def _difference_lines(difference: Difference) -> Iterator[Line]:

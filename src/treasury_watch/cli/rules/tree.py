@@ -7,6 +7,7 @@ from typing import Literal
 
 from rich.text import Text as Line
 
+from treasury_watch.cli.console import console, on_one_line
 from treasury_watch.domain.verdict import Text
 from treasury_watch.engine.explain import Entries, Exempt, Explanation, Node, Term
 from treasury_watch.engine.shown import Shown
@@ -37,12 +38,20 @@ _MODES = {
     "shadow": Text(zh="试运行：不影响结论", en="in shadow: without effect on the verdict"),
     "retired": Text(zh="已停用：不再判定", en="retired: no longer judged"),
 }
+_MISSING = Text(zh="缺少", en="missing")
 _HEADINGS = {
     "params": Text(zh="参数", en="Params"),
     "features": Text(zh="特征", en="Features"),
     "exceptions": Text(zh="例外", en="Exceptions"),
     "turns": Text(zh="怎样会不同", en="What would have changed it"),
 }
+
+
+def show(lines: Iterable[Line]) -> None:
+    """Lines on stdout, each on one line, whatever stands in the fields of a payment."""
+    terminal = console()
+    for line in lines:
+        terminal.print(line if line.plain.isprintable() else Line(on_one_line(line.plain)), soft_wrap=True)
 
 
 def summary_lines(explanation: Explanation, language: Language) -> Iterator[Line]:
@@ -57,6 +66,8 @@ def summary_lines(explanation: Explanation, language: Language) -> Iterator[Line
         f"{paid.instruction_id} · {explanation.event_time} · {paid.budget_unit} · {paid.amount} {currency}", "dim"
     )
     yield outcome_line(explanation, language)
+    if explanation.missing:
+        yield Line(f"  {said(_MISSING, language)}: {', '.join(explanation.missing)}", "yellow")
     if explanation.hit is not None:
         yield from (Line(f"  {each}") for each in _each(explanation.hit.reason, language))
 
