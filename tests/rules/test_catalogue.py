@@ -95,7 +95,7 @@ def test_the_catalogue_is_no_part_of_the_hash() -> None:
 
 
 def test_the_examples_of_the_rule_guide_are_read_without_complaint() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "rule-guide.md").read_text("utf-8")
+    guide = (Path(__file__).parents[2] / "docs" / "rule-reference.md").read_text("utf-8")
     blocks = re.findall(r"```yaml\n((?:catalogue|risk_points):.*?)```", guide, re.DOTALL)
     files = {f"{number}.yaml": block.encode() for number, block in enumerate(blocks)}
     assert len(files) == 2
