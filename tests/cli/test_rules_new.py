@@ -64,7 +64,7 @@ def test_a_new_file_is_whole_and_its_test_passes(tmp_path: Path, capsys: pytest.
     assert in_order(tmp_path / "rules")
     assert {each.code for each in check(tmp_path / "rules", date(2025, 6, 1))} == {"TW605"}  # drafts have no other duty
     out = capsys.readouterr().out
-    assert "office.yaml:7: NEW-001, a draft with a test; the 1 tests of the file pass" in out
+    assert "office.yaml:7: NEW-001, a draft with a test; the test of its file passes" in out
     assert "rules promote NEW-001" in out
 
 

@@ -60,7 +60,8 @@ def new(
             lambda zone: datetime.now(ZoneInfo(zone)).date(),
         )
     name = answered["--id"]
-    typer.echo(f"{draft.path}:{draft.line}: {name}, a draft with a test; the {draft.tests} tests of the file pass")
+    passing = "the test of its file passes" if draft.tests == 1 else f"the {draft.tests} tests of its file pass"
+    typer.echo(f"{draft.path}:{draft.line}: {name}, a draft with a test; {passing}")
     typer.echo("next: its condition, reason, risk_point and basis, then")
     typer.echo(f"  treasury-watch rules test {directory} --rule {name}")
     typer.echo(f"  treasury-watch rules check {directory}")
