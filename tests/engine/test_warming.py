@@ -166,6 +166,17 @@ def test_what_is_covered_is_as_if_it_had_always_been_there() -> None:
         assert (engine.dump() == whole.dump()) == bool(not engine.state.warming) == (at > 9)
 
 
+def test_what_is_lacking_is_counted_for_payments_that_come_on_time() -> None:
+    engine = changed(program_of(), program_of(shows(SUM_3H), over(SUM_9H, "99.00")), pay(1, hours(0)))
+    assert (engine.state.lacking(), len(engine.state.warming)) == (1, 1)  # one series, with the longer reach
+    judge(engine, pay(2, hours(9)))
+    assert engine.state.lacking() == 1
+    judge(engine, pay(3, hours(9) + 2 * MICRO))
+    assert (engine.state.lacking(), len(engine.state.warming)) == (0, 1)  # one that is late could still lack something
+    judge(engine, pay(4, hours(16)))
+    assert (engine.state.lacking(), len(engine.state.warming)) == (0, 0)
+
+
 def test_warming_outlives_a_dump_and_a_further_rule_change() -> None:
     engine = changed(program_of(), program_of(shows(SUM_9H)), pay(1, hours(0)))
     judge(engine, pay(2, hours(1)))

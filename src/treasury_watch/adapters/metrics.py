@@ -94,7 +94,7 @@ class Metrics:
         )
         self._warming = Gauge(
             "treasury_watch_warming_windows",
-            "Windows of the rules for which the history of an assigned partition does not reach back far enough yet",
+            "Windows of the rules for which the history of an assigned partition is too short for payments on time",
             ["partition"],
             registry=registry,
         )

@@ -41,8 +41,9 @@ def warm(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Feeds payments of before the topic to workers, which read them at their next start. Exit status 1 when a line is
-    no instruction: nothing is fed then.
+    """Feeds payments of before the topic to workers, for their next start.
+
+    Nothing is fed, and the exit status is 1, when a line is no instruction.
     """
     from treasury_watch.adapters import history
     from treasury_watch.adapters.jsonl import Lines, UnreadableFile
@@ -71,6 +72,7 @@ def warm(
         opened as lines,
         progress(f"warm {on.name}", lines.size, in_bytes=True) as done,
     ):
+        feeds = history.feeds_of(settings, ruleset.partition_by)  # first: what is damaged is no place to add to
         fed, refused = history.feed(
             lines,
             settings,
@@ -81,7 +83,8 @@ def warm(
             refused=refuse,
             progress=lambda _: done(lines.position),
         )
-        feeds = history.feeds_of(settings, ruleset.partition_by)
+        if fed and fed not in feeds:
+            feeds.append(fed)
     if count > SHOWN_REFUSALS:
         note(f"… and {count - SHOWN_REFUSALS:,} more")
     if fed is None and not refused:
@@ -93,7 +96,7 @@ def warm(
         _show(fed, covered)
     else:
         typer.echo(
-            f"nothing is fed: {count:,} lines were refused{by_reason(refused)}, and windows would lack their payments"
+            f"nothing is fed, since windows would lack the payments of {count:,} refused lines{by_reason(refused)}"
         )
     if refused:
         raise typer.Exit(1)

@@ -108,6 +108,11 @@ class State:
         if not warming <= self.warming:
             self.warming |= warming
 
+    def lacking(self) -> int:
+        """How many series do not reach back far enough for a payment of now, in any scope: late ones are not asked."""
+        lack = (self._history.warming(each.since, each.watermark, late=False) for each in self.scopes.values())
+        return len(frozenset().union(*lack)) if self.warming else 0
+
     def absorb(self) -> None:
         """Keeps what the log says, and forgets some of what has expired: work in proportion to what was added."""
         covered = False

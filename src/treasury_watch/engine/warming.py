@@ -44,12 +44,13 @@ class History:
                     whole[index] = max(whole[index], answered)
         return whole
 
-    def warming(self, since: Sequence[int], watermark: int) -> frozenset[int]:
-        """The series of which an acceptable instruction can still ask for more than there is."""
+    def warming(self, since: Sequence[int], watermark: int, late: bool = True) -> frozenset[int]:
+        """The series of which an acceptable instruction can still ask for more than there is; `late` ones too."""
+        upto = watermark if late else watermark + self.max_lateness_us
         return frozenset(
             index
             for index, reach_us in enumerate(self.reaches)
-            if since[index] > ANCIENT and since[index] > watermark - reach_us
+            if since[index] > ANCIENT and since[index] > upto - reach_us
         )
 
 

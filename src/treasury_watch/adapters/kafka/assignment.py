@@ -12,7 +12,7 @@ from treasury_watch.adapters.history import Feed, HistoryError
 from treasury_watch.adapters.kafka.admission import Admission
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.driver import Batch, Consumer
-from treasury_watch.adapters.kafka.feeding import take_history
+from treasury_watch.adapters.kafka.feeding import held, take_history
 from treasury_watch.adapters.kafka.partition import Partition
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.kafka.publisher import Publisher
@@ -154,7 +154,7 @@ class Assignment:
     async def _make_whole(self, partition: Partition, end: int, abandoned: Callable[[], bool]) -> int:
         """Takes history and what the topic holds up to an offset into the windows; returns how many messages."""
         if self._feeds:
-            await take_history(partition, self._feeds, self._settings, abandoned)
+            await take_history(partition, self._feeds, await held(partition, self._settings, abandoned), abandoned)
         return await rebuild(partition, end, self._settings, abandoned)
 
     def _hold(self, tp: TP, partition: Partition, consumer: Consumer) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from itertools import islice
 from time import monotonic
 
@@ -21,43 +23,21 @@ from treasury_watch.engine.warming import LAST
 log = logging.getLogger(__name__)
 
 
-async def take_history(
-    partition: Partition, feeds: Sequence[Feed], settings: Settings, abandoned: Callable[[], bool]
-) -> None:
-    """Takes what the feeds hold of before the topic's first record, silently; what the topic holds is left to it.
-
-    Returns early when `abandoned` says so: the partition is then not fit for use. Raises HistoryError.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a partition of the topic holds: everything from the event time `begin` on (microseconds; `None` while it
+    holds nothing at all), and of before what is in `late`: partition-key values and ids.
     """
-    started = monotonic()
-    begin, on_topic = await _on_topic(partition, settings, abandoned)
-    if begin is None:  # the first record will say
-        begin = LAST
-        if partition.position > 0:
-            partition.starts_at(reaching_back(feeds, max(microseconds(each.manifest.end) for each in feeds)))
-    taken = 0
-    key_of = partition.program.partition_key
-    instructions = (
-        each
-        for each in merged(feeds, partition.number)
-        if microseconds(each.event_time) < begin and (key_of(each), each.instruction_id) not in on_topic
-    )
-    while not abandoned() and (chunk := list(islice(instructions, SLICE))):
-        partition.feed(chunk)
-        taken += len(chunk)
-        await asyncio.sleep(0)
-    partition.fed()
-    log.info("partition %d: %d payments taken from history in %.1f s", partition.number, taken, monotonic() - started)
+
+    begin: int | None
+    late: AbstractSet[tuple[str, str]]
 
 
-async def _on_topic(
-    partition: Partition, settings: Settings, abandoned: Callable[[], bool]
-) -> tuple[int | None, set[tuple[str, str]]]:
-    """The event time from which on the topic holds everything, unknown where it holds nothing, and what it holds of
-    before: few, the late ones.
-    """
+async def held(partition: Partition, settings: Settings, abandoned: Callable[[], bool]) -> Held:
+    """Reads the partition from its beginning to its end, judged or not, and says what it holds."""
     tp = TopicPartition(settings.topic("payments"), partition.number)
     begin: int | None = None
-    found: set[tuple[str, str]] = set()
+    late: set[tuple[str, str]] = set()
     records: list[Record] = []
     async with reader(settings, [tp]) as consumer:
         consumer.seek(tp, partition.position)
@@ -66,10 +46,37 @@ async def _on_topic(
                 begin = complete_from(record.timestamp)
             records.append(record)
             if len(records) == SLICE:
-                found.update(partition.keys_of(records, begin))
+                late.update(partition.keys_of(records, begin))
                 records.clear()
                 await asyncio.sleep(0)
             if abandoned():
                 break
-        found.update(partition.keys_of(records, begin))
-    return begin, found
+    late.update(partition.keys_of(records, begin))
+    return Held(begin, late)
+
+
+async def take_history(
+    partition: Partition, feeds: Sequence[Feed], topic: Held, abandoned: Callable[[], bool] = lambda: False
+) -> None:
+    """Takes what the feeds hold of before the topic's first record, silently; what the topic holds is left to it.
+
+    Returns early when `abandoned` says so: the partition is then not fit for use. Raises HistoryError.
+    """
+    started, taken = monotonic(), 0
+    begin = topic.begin
+    if begin is None:  # its first record will say
+        begin = LAST
+        if partition.position > 0:
+            partition.starts_at(reaching_back(feeds, max(microseconds(each.manifest.end) for each in feeds)))
+    key_of = partition.program.partition_key
+    instructions = (
+        each
+        for each in merged(feeds, partition.number)
+        if microseconds(each.event_time) < begin and (key_of(each), each.instruction_id) not in topic.late
+    )
+    while not abandoned() and (chunk := list(islice(instructions, SLICE))):
+        partition.feed(chunk)
+        taken += len(chunk)
+        await asyncio.sleep(0)
+    partition.fed()
+    log.info("partition %d: %d payments taken from history in %.1f s", partition.number, taken, monotonic() - started)

@@ -58,8 +58,8 @@ class Partition:
 
     @property
     def warming(self) -> int:
-        """How many series do not reach back far enough yet, for some partition-key value."""
-        return len(self._engine.state.warming)
+        """How many series do not reach back far enough yet, for some partition-key value and what comes on time."""
+        return self._engine.state.lacking()
 
     def feed(self, instructions: Sequence[Instruction]) -> None:
         """Takes history into the windows, silently: before anything of the topic, in order of event time."""
