@@ -85,6 +85,8 @@ def warm(
         )
         if fed and fed not in feeds:
             feeds.append(fed)
+    if fed and "data_dir" not in settings.model_fields_set:
+        note(f"TREASURY_WATCH_DATA_DIR is not set: {settings.data_dir} may not be kept")
     if count > SHOWN_REFUSALS:
         note(f"… and {count - SHOWN_REFUSALS:,} more")
     if fed is None and not refused:
