@@ -258,7 +258,13 @@ def test_discarding_leaves_the_start_as_it_was() -> None:
 def test_ids_of_history_come_again_as_new_ones() -> None:
     engine = Engine(program_of(shows(SUM_3H)))
     judge(engine, pay(1, hours(0)), pay(2, hours(7)), pay(3, hours(7), jurisdiction="420200"))
-    assert engine.forget_ids() == {("420100", "I2"), ("420200", "I3")}  # I1 is too old to be accepted
+    at = microseconds(START + hours(7))
+    assert engine.forget_ids() == {
+        "420100": (frozenset({"I2"}), at),  # I1 is too old to be accepted
+        "420200": (frozenset({"I3"}), at),
+    }
+    assert [engine.accepts("420100", us) for us in (at - 6 * HOUR, at - 6 * HOUR - 1)] == [True, False]
+    assert engine.accepts("420300", 0)
     assert only_hit(engine, pay(2, hours(7))).evidence == {"f": "2.00"}
 
 

@@ -125,11 +125,17 @@ class Engine:
         """Says that nothing is known of before this event time (microseconds): earlier windows are missing."""
         self.state.starts_at(us)
 
-    def forget_ids(self) -> set[tuple[str, str]]:
-        """Takes what was absorbed for history: its ids may come again, to be judged. They are returned, each with its
-        partition-key value, as far as they can still be accepted.
+    def forget_ids(self) -> dict[str, tuple[frozenset[str], int]]:
+        """Takes what was absorbed for history: its ids may come again, to be judged.
+
+        Returned are, for each partition-key value, those that could still be accepted, and the newest event time among
+        them.
         """
         return self.state.forget_ids()
+
+    def accepts(self, key: str, us: int) -> bool:
+        """Whether an instruction of that partition-key value and event time (microseconds) would not be too late."""
+        return self.state.accepts(key, us)
 
     def dump(self) -> bytes:
         """The absorbed state as bytes, equal for equal histories."""

@@ -146,17 +146,22 @@ class State:
         self.new_ids.clear()
         self.touched.clear()
 
-    def forget_ids(self) -> set[tuple[str, str]]:
-        """Forgets every id; returns them with their partition-key values, those left out that are refused anyway."""
-        known = {
-            (key, instruction_id)
-            for key, scope in self.scopes.items()
-            for instruction_id, seen in scope.ids.items()
-            if us_in(seen) >= scope.watermark - self._max_lateness_us
-        }
-        for scope in self.scopes.values():
+    def forget_ids(self) -> dict[str, tuple[frozenset[str], int]]:
+        """Forgets every id; returns, for each partition-key value, those that could still be accepted, and the newest
+        event time among them.
+        """
+        known = {}
+        for key, scope in self.scopes.items():
+            found = {each: us_in(seen) for each, seen in scope.ids.items() if self.accepts(key, us_in(seen))}
+            if found:
+                known[key] = frozenset(found), max(found.values())
             scope.ids = Ids()
         return known
+
+    def accepts(self, key: str, us: int) -> bool:
+        """Whether an instruction of that event time would not be too late."""
+        scope = self.scopes.get(key)
+        return scope is None or us >= scope.watermark - self._max_lateness_us
 
     # --- forgetting ---
 

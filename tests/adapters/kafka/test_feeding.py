@@ -184,6 +184,10 @@ async def test_a_payment_of_history_that_comes_on_the_topic_is_noticed_and_would
     assert partition.fed_again([record(3, 0), record(1, -1), record(2, -1)]) == 2
     assert partition.fed_again([record(3, 0)]) == 0
     assert setting.judged(1, -1)[0] == "warn"  # judged, and no duplicate
+    setting.judged(4, 31 * 24 - 1)
+    assert partition.fed_again([record(2, -1)]) == 1
+    setting.judged(5, 31 * 24)
+    assert partition.fed_again([record(2, -1)]) == 0  # it would be too late
 
 
 async def test_taking_history_is_abandoned_when_told_so(settings: Settings) -> None:

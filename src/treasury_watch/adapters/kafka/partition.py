@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from time import perf_counter, time
 
 import numpy as np
@@ -47,7 +46,7 @@ class Partition:
         self._on_failure = on_failure
         self._feeds = feeds
         self._unknown_before = position > 0  # what was before the first record is gone; which one that is will be seen
-        self._fed: AbstractSet[tuple[str, str]] = frozenset()
+        self._fed: dict[str, tuple[frozenset[str], int]] = {}  # ids of history that may still come, and until when
         self._failed = False
         self._turn = asyncio.Lock()  # held from the beginning of a batch until it is done or has failed
         self._settling: asyncio.Task[None] | None = None
@@ -76,7 +75,12 @@ class Partition:
 
     def fed_again(self, records: Sequence[Record]) -> int:
         """How many of these messages are payments that were counted as history."""
-        return sum(each in self._fed for each in self.keys_of(records)) if self._fed else 0
+        for key, (_, newest) in list(self._fed.items()):
+            if not self._engine.accepts(key, newest):
+                del self._fed[key]
+        if not self._fed:
+            return 0
+        return sum(key in self._fed and each in self._fed[key][0] for key, each in self.keys_of(records))
 
     def keys_of(self, records: Sequence[Record], before: int | None = None) -> list[tuple[str, str]]:
         """The partition-key values and ids of the instructions among messages, those of before an event time."""
