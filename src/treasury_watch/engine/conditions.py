@@ -76,7 +76,7 @@ class Judged:
         simpler = operator.spelled_out(leaf)
         if simpler is not leaf:
             return self.truth(simpler)
-        left, kind = self.value(leaf.subject, leaf.operand)
+        left, kind = self.value(leaf.subject, None if operator.sees_missing else leaf.operand)
         if left is None and not operator.sees_missing:
             return None
         return operator.holds(self, left, kind, leaf.operand)

@@ -108,7 +108,14 @@ def mean(part: array[int] | Cut, own: int | None) -> int | Fraction | None:
 
 def add_entry(series: Keyed, key: str | bytes, entries: int | array[int] | Blocks, us: int, value: int) -> None:
     """Adds an entry with a value to what is held under a key; the first is the int that `beside` makes of it."""
-    if isinstance(entries, Blocks):
+    if isinstance(entries, array):
+        n = len(entries) >> 1
+        if n < BLOCK and us >= entries[n - 1]:  # most come in order
+            entries.insert(n, us)
+            entries.append(value)
+        else:
+            _add(series, key, entries, us, value, True)
+    elif isinstance(entries, Blocks):
         entries.insert(us, value)
     else:
         _add(series, key, entries, us, value, True)
@@ -116,7 +123,12 @@ def add_entry(series: Keyed, key: str | bytes, entries: int | array[int] | Block
 
 def add_time(series: Keyed, key: str | bytes, entries: int | array[int] | Blocks, us: int) -> None:
     """Adds an entry without a value to what is held under a key; the first is its time."""
-    if isinstance(entries, Blocks):
+    if isinstance(entries, array):
+        if len(entries) < BLOCK and us >= entries[-1]:  # most come in order
+            entries.append(us)
+        else:
+            _add(series, key, entries, us, 0, False)
+    elif isinstance(entries, Blocks):
         entries.insert(us, 0)
     else:
         _add(series, key, entries, us, 0, False)

@@ -19,12 +19,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from functools import reduce
+from itertools import groupby
+from operator import or_
 from typing import Any
 
 from treasury_watch.domain.calendar import year_starts
 from treasury_watch.domain.payment import Kind, field_of
 from treasury_watch.rules.evaluation import CutCode, Expression
 from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.guards import CLASSES, MOST_COMBINATIONS, asked_by, guard_of, rest_of
 from treasury_watch.rules.meaning import LONG_KEY, in_effect, leaves, param_on, runtime_value
 from treasury_watch.rules.operators import OPERATORS
 from treasury_watch.rules.plan import Series, SeriesKey, always_present, series_key
@@ -39,6 +43,7 @@ from treasury_watch.rules.schema import (
     None_,
     Not,
     Param,
+    Rule,
     RuleSet,
 )
 
@@ -81,19 +86,15 @@ class Compiler:
         self._early: dict[str, str] = {}  # local → code: what every payment needs in any case
         self._at_once_made: dict[Any, str] = {}
         self._temporaries = 0
-        self._uses = Counter(leaf for rule in ruleset.running for leaf in leaves(rule.when))
+        self._asked = [(index, rule) for index, rule in enumerate(ruleset.running) if in_effect(rule, ordinal)]
+        self._guards: dict[tuple[Condition, bool], int] = {}  # with the number of its bit
+        rests = (rest_of(rule.when) for _, rule in self._asked)
+        self._uses = Counter(leaf for rest in rests if rest is not None for leaf in leaves(rest))
+        self._keys_at_once = {(each.by, each.fiscal) for each in series if each.where is None}
 
     def source(self) -> str:
         """The source text of the function."""
-        body: list[str] = []
-        for index, rule in enumerate(self.ruleset.running):
-            if not in_effect(rule, self._ordinal):
-                continue
-            if rule.on_missing == "pass":
-                body += [f"if {self._truth(rule.when, True)}:  # {rule.id}", f"    fired += (({index}, True),)"]
-            else:  # what is true is possible: most payments are settled by the first question
-                body += [f"if {self._truth(rule.when, False)}:  # {rule.id}"]
-                body += [f"    fired += (({index}, bool({self._truth(rule.when, True)})),)"]
+        body = self._rules()
         body += [
             "outcome = settle(fired, p, t, amount, day, scope) if fired else None",
             "executed = outcome is None or outcome.executed",
@@ -107,7 +108,53 @@ class Compiler:
             head.append(" = ".join(name for name, _ in self._lazy.values()) + " = U")
         head += [f"{name} = {code}" for name, code in self._first.values()]  # last: they may ask for all of these
         lines = ["fired = ()", "series = scope.series", *head, *body]
-        return "def judge(p, t, amount, day, scope, settle, log):\n" + "\n".join("    " + line for line in lines) + "\n"
+        return self._classify() + _function("judge(p, t, amount, day, scope, settle, log)", lines)
+
+    # --- rules and their guards ---
+
+    def _rules(self) -> list[str]:
+        """Code that asks every rule in effect, those whose guards fail in runs."""
+        body: list[str] = []
+        for guarded, group in groupby(map(self._rule, self._asked), key=lambda each: each[0] > 0):
+            rules = list(group)
+            run = reduce(or_, (bit for bit, _ in rules))
+            indent = "    " if guarded and len(rules) > 1 else ""
+            body += [f"if m & {run}:"] if indent else []
+            body += [indent + line for _, lines in rules for line in lines]
+        fields = self._fields
+        if not fields:
+            return body
+        key = "".join(f"p.{name}, " for name in fields)
+        return [f"m = classes.get(c := ({key}))", "if m is None:", "    m = classes[c] = classify(p, classes)", *body]
+
+    def _rule(self, asked: tuple[int, Rule]) -> tuple[int, list[str]]:
+        """The bit of a rule's guard (0: it has none), and the code that asks the rule."""
+        index, rule = asked
+        strict = rule.on_missing == "pass"
+        guard, rest = guard_of(rule.when), rest_of(rule.when)
+        bit = 0 if guard is None else 1 << self._guards.setdefault((guard, strict), len(self._guards))
+        tests = ([f"m & {bit}"] if bit else []) + ([self._truth(rest, strict)] if rest is not None else [])
+        lines = [f"if {' and '.join(tests)}:  # {rule.id}"]
+        if strict:
+            return bit, [*lines, f"    fired += (({index}, True),)"]
+        # What is true is possible: most payments are settled by the first question.
+        return bit, [*lines, f"    fired += (({index}, bool({self._truth(rule.when, True)})),)"]
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        """The fields that guards ask."""
+        asked = {name for guard, _ in self._guards for name in asked_by(guard)}
+        return tuple(name for name in CLASSES if name in asked)
+
+    def _classify(self) -> str:
+        """The source of the function that finds the guards that hold, as bits, for a combination not met before."""
+        if not self._guards:
+            return ""
+        self._uses.clear()  # what is asked here is asked nowhere else
+        bits = [f"({1 << at} if {self._truth(guard, strict)} else 0)" for (guard, strict), at in self._guards.items()]
+        lines = [f"if len(classes) >= {MOST_COMBINATIONS}:", "    classes.clear()", f"return {' | '.join(bits)}"]
+        self.constants["classes"] = {}
+        return _function("classify(p, classes)", lines)
 
     # --- conditions ---
 
@@ -134,7 +181,7 @@ class Compiler:
         simpler = operator.spelled_out(leaf)
         if simpler is not leaf:
             return self._truth(simpler, strict)
-        subject = self.operand(leaf.subject, leaf.operand)
+        subject = self.operand(leaf.subject, None if operator.sees_missing else leaf.operand)
         guards: list[str] = []
         x = subject.code if operator.sees_missing else self.guarded(subject, strict, guards)
         test = operator.code(self, x, subject.kind, leaf.operand, strict, guards)
@@ -306,7 +353,8 @@ class Compiler:
             return f"None if {missing} else {code}" if missing else code
 
         key = ("key", series.key.by, series.key.fiscal)
-        return self._at_once(key, "k", make) if series.key.where is None else self.once(key, "k", make)
+        at_once = (series.key.by, series.key.fiscal) in self._keys_at_once
+        return self._at_once(key, "k", make) if at_once else self.once(key, "k", make)
 
     def _entries(self, series: Series) -> str:
         """Code of the entries under the judged instruction's key, `None` if there are none yet."""
@@ -380,3 +428,7 @@ class Compiler:
         if isinstance(context, (int, Decimal)) or context is Kind.INTEGER:
             return "number", Kind.INTEGER
         return "text", Kind.TEXT
+
+
+def _function(head: str, lines: Iterable[str]) -> str:
+    return f"def {head}:\n" + "\n".join("    " + line for line in lines) + "\n"
