@@ -9,7 +9,9 @@ The HTML comment above a block says what is done with it; on the page it is not 
 | `shows PATH` | any | the file has these lines |
 | `run`, `run, exit N` | console | commands after `$ ` and what they print; N: status of the last one, else 0 |
 
-In what is compared, `…` stands for any text in a line, and a line of its own for any lines.
+In what is compared or gives way, `…` stands for any text in a line, and a line of its own for any lines.
+
+`python -m tests.rules.pages PAGE` writes anew below the commands of a page what they print now, where it differs.
 """
 
 from __future__ import annotations
@@ -18,17 +20,26 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from treasury_watch.cli import run as run_command
 
 _FENCE = re.compile(
     r"^(?:<!-- (?P<mark>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_COMMAND = r"(?m)^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)"
+_SHORTER = (
+    (r"^[\d.,]+ s, [\d,]+ instructions/s$", "…"),
+    (r"sha256:[0-9a-f]{64}", "sha256:…"),
+    (r"^(labels name rules that are not in the set: .{20}).*", r"\1…"),
+    (r" +$", ""),
+)
+COLUMNS = "100"
 _GIT = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -57,10 +68,11 @@ class Ran:
 
 
 def blocks_of(page: str) -> list[Block]:
-    return [
-        Block(found["mark"] or "", found["language"], found["text"], page.count("\n", 0, found.start("text")) + 1)
-        for found in _FENCE.finditer(page)
-    ]
+    return [_block(page, found) for found in _FENCE.finditer(page)]
+
+
+def _block(page: str, found: re.Match[str]) -> Block:
+    return Block(found["mark"] or "", found["language"], found["text"], page.count("\n", 0, found.start("text")) + 1)
 
 
 def apply(block: Block) -> list[Ran]:
@@ -83,6 +95,29 @@ def apply(block: Block) -> list[Ran]:
     else:
         raise AssertionError(f"line {block.line}: no comment says how this block is checked")
     return []
+
+
+def renewed(page: str) -> str:
+    """The page with what its commands print now, done in the current directory; what agrees stays as it is."""
+    pieces, end = [], 0
+    for found in _FENCE.finditer(page):
+        if found["language"] == "text":
+            continue
+        ran = apply(_block(page, found))
+        if ran:
+            commands = re.findall(_COMMAND, found["text"])
+            told = [each.told if agree(each) else shortened(each.printed) for each in ran]
+            body = "".join(f"$ {command}\n{text}" for (command, _), text in zip(commands, told, strict=True))
+            pieces += [page[end : found.start("text")], body]
+            end = found.end("text")
+    return "".join([*pieces, page[end:]])
+
+
+def shortened(printed: str) -> str:
+    """What a page shows of it: without hashes, seconds and what is very long."""
+    for old, new in _SHORTER:
+        printed = re.sub(old, new, printed, flags=re.MULTILINE)
+    return printed
 
 
 def agree(ran: Ran) -> bool:
@@ -115,10 +150,8 @@ def run(command: str) -> tuple[str, int]:
     return both.getvalue(), status
 
 
-def _commands(text: str) -> Iterator[tuple[str, str]]:
-    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        command, told = re.match(r"((?:[^\n]*\\\n)*[^\n]*)\n(.*)", part, re.DOTALL).groups()  # type: ignore[union-attr]
-        yield command.replace("\\\n", " "), told
+def _commands(text: str) -> list[tuple[str, str]]:
+    return [(command.replace("\\\n", " "), told) for command, told in re.findall(_COMMAND, text)]
 
 
 def _edit(path: Path, part: str) -> None:
@@ -126,5 +159,18 @@ def _edit(path: Path, part: str) -> None:
     old = "".join(line[1:] for line in lines if line[0] in " -")
     new = "".join(line[1:] for line in lines if line[0] in " +")
     text = path.read_text("utf-8")
-    assert text.count(old) == 1, f"{path} has {text.count(old)} times:\n{old}"
-    path.write_text(text.replace(old, new), "utf-8")
+    found = [*re.finditer(pattern(old), text)]
+    assert len(found) == 1, f"{path} has {len(found)} times:\n{old}"
+    path.write_text(f"{text[: found[0].start()]}{new}{text[found[0].end() :]}", "utf-8")
+
+
+def main(path: Path) -> None:
+    page = path.read_text("utf-8")
+    with TemporaryDirectory() as folder, chdir(folder):
+        now = renewed(page)
+    path.write_text(now, "utf-8")
+
+
+if __name__ == "__main__":
+    os.environ["COLUMNS"] = COLUMNS
+    main(Path(sys.argv[1]).resolve())

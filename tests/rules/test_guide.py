@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.pages import Block, agree, apply, blocks_of
+from tests.rules.pages import COLUMNS, Block, agree, apply, blocks_of
 from treasury_watch.adapters.rulefiles import files_of
 from treasury_watch.cli.rules import COMMANDS
 from treasury_watch.engine.ruletest import run_tests
@@ -21,7 +21,7 @@ from treasury_watch.rules.types import COLUMN_TYPES
 
 DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE = (DOCS / "rule-reference.md").read_text("utf-8")
-GUIDE = (DOCS / "rule-guide.md").read_text("utf-8")
+GUIDES = ("rule-guide.md", "rule-guide.zh-CN.md")
 PARAMS = "params of a rule"
 
 
@@ -65,7 +65,39 @@ def test_the_params_of_the_reference_are_those_of_a_rule() -> None:
     ruleset, diagnostics = read({"rules.yaml": f"{rule}\n".encode()})
     assert diagnostics == []
     assert ruleset is not None
-    assert [*ruleset.rules[0].params] == ["limit", "cap", "notice"]
+    assert {*ruleset.rules[0].params} == {"limit", "cap", "notice"}
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_the_guide_is_a_story_that_can_be_followed_to_the_letter(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", COLUMNS)
+    carried_out(examples((DOCS / name).read_text("utf-8")))
+
+
+def test_the_guides_tell_the_same_story_in_both_languages() -> None:
+    english, chinese = (examples((DOCS / name).read_text("utf-8")) for name in GUIDES)
+    assert [each.mark for each in chinese] == [each.mark for each in english]
+
+
+@pytest.mark.parametrize("name", [*GUIDES, "rule-reference.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    page = (DOCS / name).read_text("utf-8")
+    links = [link.partition("#") for link in re.findall(r"\]\(([^)\s]+)\)", page)]
+    assert [path for path, _, _ in links if path and not (DOCS / path).exists()] == []
+    assert [
+        f"{path}#{anchor}"
+        for path, _, anchor in links
+        if anchor and anchor not in anchors((DOCS / path if path else DOCS / name).read_text("utf-8"))
+    ] == []
+
+
+def anchors(page: str) -> set[str]:
+    """The fragments by which headings are linked to."""
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 def examples(page: str) -> list[Block]:
