@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.pages import COLUMNS, Block, agree, apply, blocks_of
+from tests.rules.examples import COLUMNS, Block, agree, apply, blocks_of
 from treasury_watch.adapters.rulefiles import files_of
 from treasury_watch.cli.rules import COMMANDS
 from treasury_watch.engine.ruletest import run_tests

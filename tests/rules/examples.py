@@ -11,7 +11,7 @@ The HTML comment above a block says what is done with it; on the page it is not 
 
 In what is compared or gives way, `…` stands for any text in a line, and a line of its own for any lines.
 
-`python -m tests.rules.pages PAGE` writes anew below the commands of a page what they print now, where it differs.
+`python -m tests.rules.examples PAGE` writes anew below the commands of a page what they print now, where it differs.
 """
 
 from __future__ import annotations
