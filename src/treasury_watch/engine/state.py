@@ -27,7 +27,7 @@ from treasury_watch.engine.ids import Ids, us_in
 from treasury_watch.engine.symbols import Symbols
 from treasury_watch.engine.warming import ANCIENT as ANCIENT
 from treasury_watch.engine.warming import History
-from treasury_watch.engine.windows import Keyed, count, held, oldest, packed_since, remove_entry, trim
+from treasury_watch.engine.windows import Keyed, count, held, packed_since, remove_entry, trim
 from treasury_watch.rules.plan import Series
 from treasury_watch.rules.values import simplest
 
@@ -188,8 +188,12 @@ class State:
                 entries = keyed.get(key)
                 if entries is None:
                     continue
-                lone = not series.keeps and isinstance(entries, int)  # most are, and a call for each would be felt
-                first: int = entries if lone else oldest(entries, series.keeps)  # type: ignore[assignment]
+                if isinstance(entries, array):  # a call for each would be felt
+                    first = entries[0]
+                elif isinstance(entries, int):
+                    first = entries >> 64 if series.keeps else entries
+                else:
+                    first = entries.firsts[0]
                 if first < before:
                     gone = trim(keyed, key, before, series.keeps)
                     if series.symbolic:

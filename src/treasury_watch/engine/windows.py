@@ -49,13 +49,6 @@ def count(entries: int | array[int] | Blocks, keeps: bool) -> int:
     return len(entries) >> 1 if isinstance(entries, array) and keeps else len(entries)
 
 
-def oldest(entries: int | array[int] | Blocks, keeps: bool) -> int:
-    """The time of the oldest entry."""
-    if isinstance(entries, int):
-        return entries >> 64 if keeps else entries
-    return entries[0] if isinstance(entries, array) else entries.firsts[0]
-
-
 def cut_values(entries: int | array[int] | Blocks | None, after: int, upto: int) -> array[int] | Cut:
     """The values of the entries with time in (after, upto]; to be read by the functions below."""
     if entries is None:

@@ -28,7 +28,18 @@ from treasury_watch.domain.calendar import year_starts
 from treasury_watch.domain.payment import Kind, field_of
 from treasury_watch.rules.evaluation import CutCode, Expression
 from treasury_watch.rules.forms.aggregate import Aggregate
-from treasury_watch.rules.guards import CLASSES, MOST_COMBINATIONS, asked_by, guard_of, rest_of
+from treasury_watch.rules.guards import (
+    CLASSES,
+    LONG_TEXT,
+    MOST_COMBINATIONS,
+    MOST_TEXTS,
+    asked_by,
+    guard_of,
+    in_order,
+    is_of_text,
+    rest_of,
+    texts_asked,
+)
 from treasury_watch.rules.meaning import LONG_KEY, in_effect, leaves, param_on, runtime_value
 from treasury_watch.rules.operators import OPERATORS
 from treasury_watch.rules.plan import Series, SeriesKey, always_present, series_key
@@ -45,9 +56,10 @@ from treasury_watch.rules.schema import (
     Param,
     Rule,
     RuleSet,
+    WordList,
 )
 
-_LONG = 1_000  # characters of code for one value: beyond it stands once, before all rules, and others name it
+_LONG = 4_000  # characters of code for one value: beyond it stands once, before all rules, and others name it
 _TEXT_KINDS = (Kind.TEXT, Kind.NAME, Kind.ACCOUNT, Kind.ENUM)
 _PERIOD_START = {"day": "day.day_us", "week": "day.week_us", "month": "day.month_us", "quarter": "day.quarter_us"}
 
@@ -88,8 +100,10 @@ class Compiler:
         self._temporaries = 0
         self._asked = [(index, rule) for index, rule in enumerate(ruleset.running) if in_effect(rule, ordinal)]
         self._guards: dict[tuple[Condition, bool], int] = {}  # with the number of its bit
+        self._texts: dict[str, dict[tuple[Leaf, bool], int]] = {}  # field → what is asked of it, the same
         rests = (rest_of(rule.when) for _, rule in self._asked)
         self._uses = Counter(leaf for rest in rests if rest is not None for leaf in leaves(rest))
+        self._texts = {name: {} for name in texts_asked((rule.when for _, rule in self._asked), self._steady)}
         self._keys_at_once = {(each.by, each.fiscal) for each in series if each.where is None}
 
     def source(self) -> str:
@@ -108,7 +122,7 @@ class Compiler:
             head.append(" = ".join(name for name, _ in self._lazy.values()) + " = U")
         head += [f"{name} = {code}" for name, code in self._first.values()]  # last: they may ask for all of these
         lines = ["fired = ()", "series = scope.series", *head, *body]
-        return self._classify() + _function("judge(p, t, amount, day, scope, settle, log)", lines)
+        return self._classify() + self._ask_texts() + _function("judge(p, t, amount, day, scope, settle, log)", lines)
 
     # --- rules and their guards ---
 
@@ -122,6 +136,15 @@ class Compiler:
             body += [f"if m & {run}:"] if indent else []
             body += [indent + line for _, lines in rules for line in lines]
         fields = self._fields
+        for name, asked in self._texts.items():
+            if asked:
+                text = self.field(name, None).code
+                body = [
+                    f"m_{name} = texts_{name}.get({text})",
+                    f"if m_{name} is None:",
+                    f"    m_{name} = ask_{name}(texts_{name}, {text if text.isidentifier() else 'p'}, day)",
+                    *body,
+                ]
         if not fields:
             return body
         key = "".join(f"p.{name}, " for name in fields)
@@ -139,6 +162,27 @@ class Compiler:
             return bit, [*lines, f"    fired += (({index}, True),)"]
         # What is true is possible: most payments are settled by the first question.
         return bit, [*lines, f"    fired += (({index}, bool({self._truth(rule.when, True)})),)"]
+
+    def _ask_texts(self) -> str:
+        """The source of the functions that find what holds, as bits, of a text not met before."""
+        self._uses.clear()  # what is asked here is asked nowhere else
+        texts, self._texts = self._texts, {}
+        functions = ""
+        for name, asked in texts.items():
+            if asked:
+                text = self.field(name, None).code
+                bits = [f"({1 << at} if {self._test(leaf, strict)} else 0)" for (leaf, strict), at in asked.items()]
+                lines = [
+                    f"m = {' | '.join(bits)}",
+                    f"if {text} is None or len({text}) <= {LONG_TEXT}:",
+                    f"    if len(texts) >= {MOST_TEXTS}:",
+                    "        texts.clear()",
+                    f"    texts[{text}] = m",
+                    "return m",
+                ]
+                functions += _function(f"ask_{name}(texts, {text if text.isidentifier() else 'p'}, day)", lines)
+                self.constants[f"texts_{name}"] = {}
+        return functions
 
     @property
     def _fields(self) -> tuple[str, ...]:
@@ -162,11 +206,11 @@ class Compiler:
         """Code that asks whether the condition is true (`strict`) or at least missing (not strict)."""
         match condition:
             case All(items):
-                return self._joined(" and ", (self._truth(item, strict) for item in items))
+                return self._joined(" and ", (self._truth(item, strict) for item in in_order(items)))
             case Any_(items):
-                return self._joined(" or ", (self._truth(item, strict) for item in items))
+                return self._joined(" or ", (self._truth(item, strict) for item in in_order(items)))
             case None_(items):
-                return "not " + self._joined(" or ", (self._truth(item, not strict) for item in items))
+                return "not " + self._joined(" or ", (self._truth(item, not strict) for item in in_order(items)))
             case Not(item):
                 return f"not {self._truth(item, not strict)}"
             case Leaf():
@@ -177,6 +221,18 @@ class Compiler:
         return "(" + operator.join(parts) + ")"
 
     def _leaf(self, leaf: Leaf, strict: bool) -> str:
+        asked = self._texts.get(leaf.subject.name) if is_of_text(leaf) and self._steady(leaf) else None
+        if asked is not None:
+            return f"m_{leaf.subject.name} & {1 << asked.setdefault((leaf, strict), len(asked))}"
+        return self._test(leaf, strict)
+
+    def _steady(self, leaf: Leaf) -> bool:
+        """Whether the answer to a leaf is the same on every day: no word of its list expires."""
+        if not isinstance(leaf.operand, WordList):
+            return True
+        return not any(self.ruleset.lists[leaf.operand.name].entries.values())
+
+    def _test(self, leaf: Leaf, strict: bool) -> str:
         operator = OPERATORS[leaf.operator]
         simpler = operator.spelled_out(leaf)
         if simpler is not leaf:

@@ -3,10 +3,18 @@
 Most rules are about one kind of payment: cash, cards, some classes of spending. Whether a payment is of that kind is a
 matter of fields of which a year of a province has a few hundred combinations. The guard of a rule is the most that
 these fields alone say: where it does not hold, the rule cannot; where it does, the rest of the condition decides.
+
+Names and purposes come again and again, too: what rules ask of one text alone is asked once for each text.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from treasury_watch.domain.payment import Kind, field_of
+from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.forms.first_seen import FirstSeen
 from treasury_watch.rules.meaning import leaves
 from treasury_watch.rules.schema import All, Any_, Condition, Feature, FeatureRef, FieldRef, Leaf, None_, Not, Param
 
@@ -15,6 +23,10 @@ CLASSES = (
     "economic_class", "department_economic_class", "fund_type", "function_class",
 )  # fmt: skip
 MOST_COMBINATIONS = 4_096  # remembered ones; then from anew
+MOST_TEXTS = 16_384  # of a field, remembered; then from anew
+LONG_TEXT = 64  # characters: longer texts are asked each time
+_OFTEN = 3
+_PLAIN = frozenset({"eq", "ne", "gt", "gte", "lt", "lte", "between", "in", "not_in", "is_missing", "same_as"})
 _OPERATORS = frozenset({"eq", "ne", "in", "not_in", "starts_with", "ends_with", "contains", "is_missing"})
 
 
@@ -37,6 +49,53 @@ def rest_of(condition: Condition) -> Condition | None:
 def asked_by(guard: Condition) -> set[str]:
     """The fields that a guard asks."""
     return {leaf.subject.name for leaf in leaves(guard)}
+
+
+def in_order(items: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """The items of a group, cheap ones first: the order in which they are asked has no effect on what they come to."""
+    return tuple(sorted(items, key=_cost))
+
+
+def _cost(condition: Condition) -> int:
+    """About how long a condition takes to ask, in tests of a plain field."""
+    cost = 0
+    for leaf in leaves(condition):
+        operands = leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand,)
+        cost += 1 if leaf.operator in _PLAIN else 3
+        cost += sum(_feature_cost(each) for each in (leaf.subject, *operands))
+    return cost
+
+
+def _feature_cost(operand: object) -> int:
+    if isinstance(operand, FeatureRef):
+        return _feature_cost(operand.feature)
+    if not isinstance(operand, Feature):
+        return 0
+    return (20 if isinstance(operand, (Aggregate, FirstSeen)) else 5) + sum(map(_feature_cost, operand.parts()))
+
+
+def texts_asked(conditions: Iterable[Condition], steady: Callable[[Leaf], bool]) -> dict[str, int]:
+    """Fields that are texts → how often one is asked for nothing but what a rule says of that text, if often enough.
+
+    `steady`: whether the answer to a leaf is the same on every day.
+    """
+    asked = Counter(
+        leaf.subject.name for condition in conditions for leaf in leaves(condition) if is_of_text(leaf) and steady(leaf)
+    )
+    return {name: count for name, count in asked.items() if count >= _OFTEN}
+
+
+def is_of_text(leaf: Leaf) -> bool:
+    """Whether a leaf asks for nothing but what the rule says of one text of the instruction."""
+    operands = leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand,)
+    named = [each[1] if isinstance(each, tuple) else each for each in operands]  # the bounds of a length
+    known = field_of(leaf.subject.name) if isinstance(leaf.subject, FieldRef) else None
+    return (
+        known is not None
+        and known.kind in (Kind.TEXT, Kind.NAME)
+        and leaf.subject.name not in ("instruction_id", *CLASSES)
+        and not any(isinstance(each, (FieldRef, FeatureRef, Feature, Param)) for each in named)
+    )
 
 
 def _few_valued(condition: Condition) -> bool:

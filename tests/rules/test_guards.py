@@ -1,0 +1,87 @@
+"""Guards: where one does not hold, the rule cannot; where it does, the rest of the condition decides."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from tests.builders import make_instruction
+from tests.engine.bench import Bench
+from tests.properties.test_conditions import LISTS, TABLES, instructions, nested, plain_leaves
+from tests.rulesets import DAY, aggregate, leaf, ref, yuan
+from treasury_watch.rules.guards import guard_of, in_order, is_of_text, rest_of
+from treasury_watch.rules.schema import All, Any_, Condition, FieldRef, None_, Not, WordList
+
+CASH = leaf("settlement", "in", ("cash", "cash_cheque"))
+CARD = leaf("settlement", "eq", "official_card")
+SAME = leaf("settlement", "same_as", FieldRef("payment_mode"))
+LARGE = leaf("amount", "gte", yuan("1000.00"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "guard", "rest"),
+    [
+        (CASH, CASH, None),
+        (LARGE, None, LARGE),
+        (All((LARGE, CASH)), All((CASH,)), LARGE),
+        (All((LARGE, CASH, Not(LARGE))), All((CASH,)), All((LARGE, Not(LARGE)))),
+        (Any_((LARGE, CASH)), None, Any_((LARGE, CASH))),
+        (Any_((All((CASH, LARGE)), CARD)), Any_((All((CASH,)), CARD)), Any_((All((CASH, LARGE)), CARD))),
+        (None_((LARGE, CARD)), Not(Any_((CARD,))), None_((LARGE, CARD))),
+        (Not(All((CASH, LARGE))), None, Not(All((CASH, LARGE)))),
+        (SAME, None, SAME),
+    ],
+)  # fmt: skip
+def test_a_guard_is_the_most_that_fields_of_few_values_say(
+    condition: Condition, guard: Condition | None, rest: Condition | None
+) -> None:
+    assert guard_of(condition) == guard
+    assert rest_of(condition) == rest
+
+
+@settings(max_examples=150, deadline=None)
+@given(condition=nested(plain_leaves, 3), instruction=instructions)
+def test_what_is_true_passes_its_guard_and_a_guard_with_its_rest_is_the_condition(
+    condition: Condition, instruction: Any
+) -> None:
+    guard, rest = guard_of(condition), rest_of(condition)
+    judged = Bench((condition,), LISTS, TABLES).judged(instruction)
+    truth = judged.truth(condition)
+    if guard is not None:
+        held = judged.truth(guard)
+        if truth is True:
+            assert held is True
+        if truth is None:
+            assert held is not False
+    parts = tuple(each for each in (guard, rest) if each is not None)
+    assert judged.truth(All(parts)) is truth
+
+
+def test_cheap_conditions_are_asked_first_and_equal_ones_stay_in_place() -> None:
+    total = leaf(ref(aggregate("sum", "amount", window_us=DAY)), "gt", yuan("1.00"))
+    words = leaf("purpose", "contains_any", ("烟",))
+    assert in_order((total, words, LARGE, CASH)) == (LARGE, CASH, words, total)
+
+
+def test_the_answer_for_one_text_is_not_that_for_another_however_many_there_were() -> None:
+    conditions = tuple(leaf("purpose", "contains", word) for word in ("烟", "酒", "茶"))
+    bench = Bench(conditions)
+    for purpose, expected in [("烟", [True, False, False]), ("酒", [False, True, False]), (None, [None, None, None])]:
+        for _ in range(2):
+            assert bench.judge(make_instruction(purpose=purpose)) == expected
+        assert bench.judge(make_instruction(purpose="长" * 100 + (purpose or ""))) == (
+            expected if purpose else [False, False, False]
+        )
+    assert all(map(is_of_text, conditions))
+
+
+def test_a_word_that_expires_is_asked_on_its_day() -> None:
+    conditions = tuple(leaf("purpose", "contains_any", words) for words in (("烟",), ("烟", "酒"), ("烟", "茶")))
+    listed = leaf("purpose", "in_list", WordList("words"))
+    bench = Bench((*conditions, listed), {"words": {"礼品": date(2025, 3, 5)}})
+    for day, counts in (("2025-03-05", True), ("2025-03-06", False), ("2025-03-05", True)):
+        instruction = make_instruction(purpose="礼品", event_time=f"{day}T10:00:00+08:00")
+        assert bench.judge(instruction)[-1] is counts
