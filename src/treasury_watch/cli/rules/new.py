@@ -62,7 +62,7 @@ def new(
     name = answered["--id"]
     passing = "the test of its file passes" if draft.tests == 1 else f"the {draft.tests} tests of its file pass"
     typer.echo(f"{draft.path}:{draft.line}: {name}, a draft with a test; {passing}")
-    typer.echo("next: its condition, reason, risk_point and basis, then")
+    typer.echo("next: its condition, reason, risk_point, basis and first day, then")
     typer.echo(f"  treasury-watch rules test {directory} --rule {name}")
     typer.echo(f"  treasury-watch rules check {directory}")
     typer.echo(f"  treasury-watch rules backtest {directory} --on FILE")
