@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import engine, latency, memory, stages, throughput
+from benchmarks import engine, latency, memory, rules, stages, throughput
 from benchmarks.documents import DOCUMENT, with_figures
 from benchmarks.figures import Report, Section, report_of, section_text
 from benchmarks.services import ROOT, BenchmarkError, Broker, Unavailable, apache_kafka, processor
@@ -22,12 +22,16 @@ from treasury_watch import __version__
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.publisher import PublishError
 
-ALONE: dict[str, Callable[[Sizes], Section]] = {"engine": engine.measure, "memory": memory.measure}
+ALONE: dict[str, Callable[[Sizes], Section]] = {
+    "engine": engine.measure,
+    "memory": memory.measure,
+    "rules": rules.measure,
+}
 ON_KAFKA: dict[str, Callable[[Sizes, Broker], Section]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
 }
-NAMES = ("engine", "throughput", "latency", "memory", "stages")  # (a) to (e)
+NAMES = ("engine", "throughput", "latency", "memory", "stages", "rules")  # (a) to (f)
 
 
 def main() -> int:

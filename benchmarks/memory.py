@@ -113,10 +113,21 @@ def _units(templates: list[Instruction], count: int) -> Iterator[Instruction]:
 
 
 def _keys(engine: Engine, program: Program) -> tuple[list[Figure], int]:
-    """The bytes of a key with one entry, by series and on average; and of everything in all series."""
-    figures, total, keys = [], 0.0, 0
+    """The bytes of a key with one entry, by series and on average; and of everything in all series. A series that none
+    of these payments takes part in is left out."""
+    found = held_by_series(engine, program)
+    total, keys = sum(held for _, held, _ in found), sum(count for _, _, count in found)
+    figures = [
+        Figure(f"key of {_meaning(series)}", held / count, "bytes", AIM_KEY) for series, held, count in found if count
+    ]
+    return [Figure("key with one entry, mean of all series", total / keys, "bytes", AIM_KEY), *figures], round(total)
+
+
+def held_by_series(engine: Engine, program: Program) -> list[tuple[Series, float, int]]:
+    """Each series with the bytes of all that it holds and how many keys it has; a key in several is shared out."""
     scopes = list(engine.state.scopes.values())
     holders = Counter(id(key) for scope in scopes for keyed in scope.series for key in keyed)
+    found = []
     for series in program.series.values():
         held, count = 0.0, 0
         for scope in scopes:
@@ -125,9 +136,8 @@ def _keys(engine: Engine, program: Program) -> tuple[list[Figure], int]:
             held += sys.getsizeof(keyed) if keyed else 0
             held += sum(_rounded(sys.getsizeof(key)) / holders[id(key)] for key in keyed)
             held += sum(map(held_by, keyed.values()))
-        total, keys = total + held, keys + count
-        figures.append(Figure(f"key of {_meaning(series)}", held / count, "bytes", AIM_KEY))
-    return [Figure("key with one entry, mean of all series", total / keys, "bytes", AIM_KEY), *figures], round(total)
+        found.append((series, held, count))
+    return found
 
 
 def _meaning(series: Series) -> str:
@@ -143,8 +153,12 @@ def _ids(engine: Engine) -> tuple[int, int]:
 
 
 def _further_entries(program: Program, templates: list[Instruction], counts: tuple[int, ...]) -> Iterator[Figure]:
-    """The bytes of each further entry in a key that comes to hold so many, with and without values."""
-    base = next(each for each in templates if each.settlement == "transfer" and each.payee_account)
+    """The bytes of each further entry in a key that comes to hold so many, in the series that count small payments."""
+    base = next(
+        each
+        for each in templates
+        if each.settlement == "transfer" and each.business_type == "normal" and each.payee_account
+    )
 
     def payments(start: int, stop: int) -> Iterator[Instruction]:
         for number in range(start, stop):
@@ -157,13 +171,14 @@ def _further_entries(program: Program, templates: list[Instruction], counts: tup
                 invoice_no=None,
             )
 
-    series = [each for each in program.series.values() if each.key.by == ("budget_unit", "payee_account")]
+    asked = [each for each in program.series.values() if each.key.by == ("budget_unit", "payee_account")]
     engine, held, first = Engine(program), 0, {}
     for count in counts:
         for instruction in payments(held, count):
             engine.assess([instruction])
             engine.absorb()
             if not held:
+                series = [each for each in asked if engine.state.scopes[instruction.jurisdiction].series[each.index]]
                 first = {each.index: held_by(_only(engine, each)) for each in series}
                 held = 1
         held = count

@@ -16,6 +16,7 @@ class Sizes:
     memory_keys: int
     memory_entries: tuple[int, ...]  # of one key
     stages: int  # instructions of one repetition
+    rules: int  # instructions of one repetition
 
 
 FULL = Sizes(
@@ -28,6 +29,7 @@ FULL = Sizes(
     memory_keys=200_000,
     memory_entries=(10, 100, 1_000, 100_000),
     stages=20_000,
+    rules=20_000,
 )
 QUICK = Sizes(
     repetitions=2,
@@ -39,6 +41,7 @@ QUICK = Sizes(
     memory_keys=2_000,
     memory_entries=(10, 100, 1_000),
     stages=1_000,
+    rules=1_000,
 )
 RATES = (200, 1_000)  # instructions per second
 BATCH = 500  # as the worker judges them

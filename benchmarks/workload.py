@@ -12,6 +12,7 @@ from treasury_watch.adapters.simulate import simulate
 from treasury_watch.adapters.wire import decode, encode_instruction
 from treasury_watch.domain.payment import Instruction
 from treasury_watch.engine import Program
+from treasury_watch.rules.schema import RuleSet
 
 SEED = 1
 DAYS = 5
@@ -36,4 +37,9 @@ def decoded(value: bytes) -> Instruction:
 
 def default_program() -> Program:
     """The default pack, compiled."""
-    return Program(load(default_rules()))
+    return Program(default_ruleset())
+
+
+def default_ruleset() -> RuleSet:
+    """The default pack, read."""
+    return load(default_rules())

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
+from benchmarks import packs
 from benchmarks.documents import BEGIN, DOCUMENT, END, with_figures
 from benchmarks.figures import Aim, Figure, Report, Section, quantile, report_of, section_text
 from benchmarks.memory import held_by
+from benchmarks.workload import default_ruleset
+from treasury_watch.adapters.rulefiles import load
+from treasury_watch.rules.plan import plan
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = Report(
@@ -29,11 +34,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_quick_run_prints_each_figure_and_writes_the_same_as_json(tmp_path: Path) -> None:
     target = tmp_path / "report.json"
-    done = run("--quick", "engine", "memory", "--json", str(target))
+    done = run("--quick", "engine", "memory", "rules", "--json", str(target))
     assert done.returncode == 0, done.stderr
 
     report = report_of(target.read_bytes())
-    assert [section.name for section in report.sections] == ["engine", "memory"]
+    assert [section.name for section in report.sections] == ["engine", "memory", "rules"]
     for section in report.sections:
         assert all(line in done.stdout for line in section_text(section))
         assert all(figure.value > 0 for figure in section.figures)
@@ -52,7 +57,7 @@ def test_the_figures_of_a_quick_run_are_not_written_into_the_document(tmp_path: 
 def test_wrong_use_gets_one_line(tmp_path: Path) -> None:
     done = run("speed")
     assert done.returncode == 2
-    assert done.stderr == "benchmarks: speed: expected some of engine, throughput, latency, memory, stages\n"
+    assert done.stderr == "benchmarks: speed: expected some of engine, throughput, latency, memory, stages, rules\n"
 
     nothing = tmp_path / "nothing.json"
     nothing.write_text("{}")
@@ -131,3 +136,23 @@ def test_what_an_object_of_the_state_holds_includes_what_it_refers_to() -> None:
     alone = held_by(Pair(None, None))
     assert held_by(Pair(["x" * 100], None)) > alone + 100
     assert held_by(b"x" * 1000) >= 1000
+
+
+def test_the_first_pack_as_files_has_the_rules_that_it_has_in_memory(tmp_path: Path) -> None:
+    packs.write_first(tmp_path / "rules")
+    kept = packs.first(default_ruleset())
+    assert {rule.id for rule in kept.rules} == packs.FIRST
+    assert load(tmp_path / "rules").rules == kept.rules
+
+
+@pytest.mark.parametrize(("sharing", "times_the_series"), [(True, 1), (False, packs.COPIES)])
+def test_ten_times_the_pack_has_ten_times_the_conditions_and_shares_features_or_none(
+    sharing: bool, times_the_series: int
+) -> None:
+    pack = default_ruleset()
+    tenfold = packs.tenfold(pack, sharing)
+    assert len({rule.id for rule in tenfold.rules}) == packs.COPIES * len(pack.rules)
+    assert len(plan(tenfold)) == times_the_series * len(plan(pack))
+    for each in pack.rules:
+        copies = [rule.when for rule in tenfold.rules if rule.id.rpartition("-")[0] == each.id or rule.id == each.id]
+        assert all(one != other for one, other in combinations(copies, 2))
