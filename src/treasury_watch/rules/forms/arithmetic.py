@@ -61,9 +61,13 @@ class Arithmetic(Feature):
         return Expression(coder.once(self, "v", make), True, kind)
 
     def value(self, judged: Judging) -> tuple[Any, Kind]:
-        money = [_computed(each) and judged.value(each, Kind.INTEGER)[1] is Kind.MONEY for each in self.operands]
-        kinds, kind = self._kinds(money)
-        parts = [judged.value(each, as_kind)[0] for each, as_kind in zip(self.operands, kinds, strict=True)]
+        # Features are asked once, whatever they are compared with: twice on each level would double with every level.
+        found = [judged.value(each, Kind.INTEGER) if _computed(each) else None for each in self.operands]
+        kinds, kind = self._kinds([each is not None and each[1] is Kind.MONEY for each in found])
+        parts = [
+            known[0] if known is not None and not isinstance(each, FieldRef) else judged.value(each, as_kind)[0]
+            for each, known, as_kind in zip(self.operands, found, kinds, strict=True)
+        ]
         return _EXACT[self.kind](*parts), kind
 
     def absent(self, judged: Judging) -> Iterator[str]:
