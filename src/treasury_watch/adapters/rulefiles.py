@@ -11,6 +11,7 @@ from pathlib import Path
 from treasury_watch.rules import Diagnostic, RuleErrors, read
 from treasury_watch.rules import check as check_set
 from treasury_watch.rules.fixes import Fix, fixed
+from treasury_watch.rules.limits import FILE_BYTES, SET_FILES
 from treasury_watch.rules.lock import FILE_NAME
 from treasury_watch.rules.schema import RuleSet
 
@@ -64,11 +65,24 @@ def write(path: Path, data: bytes) -> None:
 
 
 def files_of(directory: Path) -> dict[str, bytes]:
-    """Path → content of the files that make up a rule set. Other directories below it are other rule sets."""
+    """Path → content of the files that make up a rule set. Other directories below it are other rule sets, and hidden
+    files are those of editors.
+
+    Of a file that is too large, no more is read than shows that. Raises OSError, as for a link that leads nowhere.
+    """
     if not directory.is_dir():
         raise NotADirectoryError(f"{directory} is not a directory")
-    found = sorted({path for pattern in PATTERNS for path in directory.glob(pattern) if path.is_file()})
-    return {path.as_posix(): path.read_bytes() for path in found}
+    found = {path for pattern in PATTERNS for path in directory.glob(pattern) if not path.name.startswith(".")}
+    if len(found) > SET_FILES.most:
+        raise OSError(f"{directory} has {len(found):,} rule files: a rule set has at most {SET_FILES.most:,}")
+    return {path.as_posix(): _read(path) for path in sorted(found)}
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise OSError(f"{path} is not a file that can be read")  # a directory, a link in circles, a pipe
+    with path.open("rb") as file:
+        return file.read(FILE_BYTES.most + 1)
 
 
 def default_rules() -> Path:

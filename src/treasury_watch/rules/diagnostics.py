@@ -39,6 +39,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TW110": "the same thing twice",
         "TW111": "part of the language that is not supported yet",
         "TW112": "a feature that builds on too much",
+        "TW113": "more of something than a rule set may have",
         # names
         "TW201": "no instruction has this field",
         "TW202": "no param or feature of this name in the rule",

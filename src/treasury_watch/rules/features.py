@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from treasury_watch.domain.payment import Kind, field_of
-from treasury_watch.rules import scalars
+from treasury_watch.rules import limits, scalars
 from treasury_watch.rules.diagnostics import did_you_mean, use_one_of
 from treasury_watch.rules.forms import aggregate, anomaly, arithmetic, first_seen, lookup
 from treasury_watch.rules.schema import Dated, Feature, Param, Scalar
@@ -102,6 +102,8 @@ def _read_dated(node: Node, report: Report) -> tuple[Dated, ...] | None:
         return None if value is None else (Dated(None, value),)
     if not isinstance(node, SequenceNode) or not node.items:
         report.error(node.span, "TW104", "not a value", "expected a value, or a list of {from: 2026-01-01, value: …}")
+        return None
+    if not report.within(node.items, limits.DATED):
         return None
     dated: list[Dated] = []
     for item in node.items:

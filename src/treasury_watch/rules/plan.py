@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from treasury_watch.domain.payment import Kind, field_of
 from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.meaning import leaves
 from treasury_watch.rules.schema import (
     All,
     Any_,
@@ -72,34 +73,50 @@ def series_key(feature: Aggregate) -> SeriesKey:
     return SeriesKey(feature.by, feature.where, field, numbers, feature.population, feature.period == "fiscal_year")
 
 
-def features(node: Condition | Operand | None) -> Iterator[Feature]:
-    """Every feature that a condition or feature needs, what it is made of first."""
+def features(node: Condition | Operand | None, seen: set[int] | None = None) -> Iterator[Feature]:
+    """Every feature that a condition or feature needs, what it is made of first; one that is named again, once.
+
+    `seen`: the identities of those that were given, which are passed over and added to.
+    """
+    seen = set() if seen is None else seen
     match node:
         case Feature():
-            for part in node.parts():
-                yield from features(part)
-            yield node
+            if id(node) not in seen:
+                seen.add(id(node))
+                for part in node.parts():
+                    yield from features(part, seen)
+                yield node
         case FeatureRef():
-            yield from features(node.feature)
+            yield from features(node.feature, seen)
         case All() | Any_() | None_():
             for item in node.items:
-                yield from features(item)
+                yield from features(item, seen)
         case Not():
-            yield from features(node.item)
+            yield from features(node.item, seen)
         case Leaf():
-            yield from features(node.subject)
+            yield from features(node.subject, seen)
             operands = node.operand if isinstance(node.operand, tuple) else (node.operand,)
             for operand in operands:
-                yield from features(operand[1] if isinstance(operand, tuple) else operand)
+                yield from features(operand[1] if isinstance(operand, tuple) else operand, seen)
 
 
 def features_in(rule: Rule) -> Iterator[Feature]:
-    """Every feature that a rule needs, one that it needs twice two times."""
-    yield from features(rule.when)
+    """Every feature that a rule needs; one that it names several times, once."""
+    seen: set[int] = set()
+    yield from features(rule.when, seen)
     for feature in rule.features.values():
-        yield from features(feature)
+        yield from features(feature, seen)
     for exception in rule.exceptions:
-        yield from features(exception.match)
+        yield from features(exception.match, seen)
+
+
+def condition_count(rule: Rule) -> int:
+    """How many tests of one subject a rule says: in its condition, its exceptions, and what its features count.
+
+    A feature that it names several times counts once.
+    """
+    said = [rule.when, *(each.match for each in rule.exceptions), *(each.where for each in needed_by(rule))]
+    return sum(1 for condition in said if condition is not None for _ in leaves(condition))
 
 
 def needed_by(rule: Rule) -> Iterator[Aggregate]:

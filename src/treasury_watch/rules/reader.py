@@ -10,10 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from treasury_watch.domain.payment import FIELDS, field_of
+from treasury_watch.rules import limits
 from treasury_watch.rules.conditions import read_condition
 from treasury_watch.rules.diagnostics import did_you_mean
 from treasury_watch.rules.features import read_feature, read_param
 from treasury_watch.rules.operands import fitted_param
+from treasury_watch.rules.plan import condition_count
 from treasury_watch.rules.reasons import pieces
 from treasury_watch.rules.ruletests import read_test_base, read_tests
 from treasury_watch.rules.scalars import money, scalar
@@ -138,7 +140,7 @@ RULE = Record(
         Key("params", Raw("params"), "values by name, dated and segmented"),
         Key("features", Raw("features"), "computed values by name"),
         Key("when", Raw("condition"), "the condition of a hit", True),
-        Key("exceptions", ListOf(Raw("exception")), "hits that are withheld"),
+        Key("exceptions", ListOf(Raw("exception"), limit=limits.EXCEPTIONS), "hits that are withheld"),
         Key("reason", Bilingual(), "what a hit says; {name} is a field, feature or param", True),
     ),
 )
@@ -152,7 +154,7 @@ RULE_FILE = Record(
         Key("defaults", DEFAULTS, "what the rules of this file have unless they say otherwise"),
         Key("rules", ListOf(Raw("rule"), at_least=1), "the rules", True),
         Key("test_base", Raw("pay"), "the instruction that tests start from"),
-        Key("tests", ListOf(Raw("test")), "instructions and the verdicts expected of them"),
+        Key("tests", ListOf(Raw("test"), limit=limits.TESTS), "instructions and the verdicts expected of them"),
     ),
 )
 _LEVELS = {"prohibit": "grey", "intercept": "red", "record": "blue"}  # warn: orange with evidence, else yellow
@@ -215,7 +217,7 @@ def _read_rule(node: Node, defaults: Mapping[str, Any], reference: Reference, re
         return None
     action, evidence = read["action"], read.get("evidence_required", False)
     id_node = node.get("id")
-    return Rule(
+    rule = Rule(
         id=own["id"],
         revision=own["revision"],
         title=own["title"],
@@ -236,6 +238,10 @@ def _read_rule(node: Node, defaults: Mapping[str, Any], reference: Reference, re
         span=id_node.span if id_node is not None else node.span,
         max_share=read.get("expect", {}).get("max_share"),
     )
+    if condition_count(rule) > limits.CONDITIONS.most:
+        report.over(limits.CONDITIONS, rule.span or node.span)
+        return None
+    return rule
 
 
 def _read_names(own: Mapping[str, Any], reference: Reference, report: Report) -> Scope:
@@ -254,10 +260,14 @@ def _read_names(own: Mapping[str, Any], reference: Reference, report: Report) ->
 
 def _named(own: Mapping[str, Any], what: str, scope: Scope) -> list[tuple[ScalarNode, Node]]:
     node, report = own.get(what), scope.report
+    limit = limits.PARAMS if what == "params" else limits.FEATURES
     if node is not None and not isinstance(node, MappingNode):
         report.error(node.span, "TW104", "not a mapping", f"`{what}` are `name: value`")
     named = []
-    for key, value in node.entries if isinstance(node, MappingNode) else ():
+    entries = node.entries if isinstance(node, MappingNode) else ()
+    report.within([key for key, _ in entries], limit)
+    scope.broken.update(key.text for key, _ in entries[limit.most :])
+    for key, value in entries[: limit.most]:
         if key.text in FIELDS or key.text in scope.params:
             holder = "field of the instruction" if key.text in FIELDS else "param"
             report.error(key.span, "TW207", f"`{key.text}` is already a {holder}", "choose another name")

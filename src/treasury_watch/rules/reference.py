@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from treasury_watch.domain.payment import name_form
-from treasury_watch.rules import scalars
+from treasury_watch.rules import limits, scalars
 from treasury_watch.rules.diagnostics import LINE_ENDS, did_you_mean, use_one_of
+from treasury_watch.rules.limits import COLUMNS, ROWS
 from treasury_watch.rules.schema import NamedList, Scalar, Span, Table
 from treasury_watch.rules.shapes import IDENTIFIER, Day, Key, Line, ListOf, MapOf, Raw, Record, Word
 from treasury_watch.rules.source import MappingNode, Report, ScalarNode, text_of
@@ -32,7 +33,7 @@ LIST_FILE = Record(
         Key("list", IDENTIFIER, "its name, as `in_list` says it", True),
         Key("owner", Line(), "who answers for it", True),
         Key("basis", Line(), "the document it comes from", True),
-        Key("entries", ListOf(Raw("list_entry")), "texts, or {value, expires, note}", True),
+        Key("entries", ListOf(Raw("list_entry"), limit=limits.ENTRIES), "texts, or {value, expires, note}", True),
     ),
 )
 TABLE_FILE = Record(
@@ -41,7 +42,7 @@ TABLE_FILE = Record(
         Key("table", IDENTIFIER, "its name, as `lookup` says it", True),
         Key("owner", Line(), "who answers for it", True),
         Key("basis", Line(), "the document it comes from", True),
-        Key("key", ListOf(IDENTIFIER, at_least=1), "the columns that name a row", True),
+        Key("key", ListOf(IDENTIFIER, 1, limits.BY), "the columns that name a row", True),
         Key("columns", MapOf(IDENTIFIER, Word("type", tuple(COLUMN_TYPES))), "column: type", True),
         Key("dated", IDENTIFIER, "the column with the first local day on which a row holds"),
     ),
@@ -82,6 +83,9 @@ def read_table(root: MappingNode, csv_path: str, csv: bytes | None, report: Repo
     if len(report.diagnostics) > before:
         return None
     columns: dict[str, str] = read["columns"]
+    columns_node = root.get("columns")
+    if isinstance(columns_node, MappingNode) and not report.within([key for key, _ in columns_node.entries], COLUMNS):
+        return None
     dated: str | None = read.get("dated")
     _check_declaration(read["table"], read["key"], columns, dated, root, report)
     if csv is None:
@@ -164,6 +168,9 @@ def _read_rows(layout: _Layout, path: str, csv: bytes, report: Report) -> _Rows 
         report.error(Span(path, 1, 1), "TW502", found, f"expected {','.join(layout.columns)}")
         return None
     rows: dict[tuple[str, ...], dict[date | None, Mapping[str, Scalar]]] = {}
+    if len(lines) > ROWS.most + 2:  # the header, and what comes after the last line end
+        report.over(ROWS, Span(path, ROWS.most + 2, 1))
+        return None
     for number, line in enumerate(lines[1:], 2):
         if line.strip():
             row = _read_row(layout, header, path, number, line, report)
@@ -192,6 +199,10 @@ def _read_row(
     whole = True
     for name, (offset, text) in zip(header, cells, strict=True):
         span = Span(path, number, min(offset, len(line)) + 1, max(1, len(text)))
+        if len(text) > scalars.MAX_TEXT:
+            report.error(span, "TW108", f"a cell of {len(text):,} characters", f"at most {scalars.MAX_TEXT:,}")
+            whole = False
+            continue
         value = _read_cell(name, layout.columns[name], ScalarNode(text, True, span), report) if text else None
         if value is not None:
             values[name] = value

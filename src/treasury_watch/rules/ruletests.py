@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from treasury_watch.domain.payment import Kind, field_of
-from treasury_watch.rules import scalars
+from treasury_watch.rules import limits, scalars
 from treasury_watch.rules.diagnostics import did_you_mean, use_one_of
 from treasury_watch.rules.schema import Expectation, RuleTest, Step
 from treasury_watch.rules.scope import field_name
@@ -30,7 +30,7 @@ TEST = Record(
     (
         Key("name", Line(), "what it shows, as a sentence", True),
         Key("start", Moment(), "the time that steps are offsets from", True),
-        Key("steps", ListOf(Raw("step"), at_least=1), "instructions, in the order in which they arrive", True),
+        Key("steps", ListOf(Raw("step"), 1, limits.STEPS), "instructions, in the order in which they arrive", True),
     ),
 )
 REASONS = ("reason_zh", "reason_en")

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 
+from treasury_watch.rules import limits
 from treasury_watch.rules.diagnostics import use_one_of
 from treasury_watch.rules.schema import Scalar
 from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode
 
-MAX_TEXT = 1000
-MAX_DIGITS = 28
+MAX_TEXT = limits.TEXT.most
+MAX_DIGITS = limits.DIGITS.most
 SECOND_US = 1_000_000
 MAX_DURATION_US = 3653 * 86_400 * SECOND_US  # ten years
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from treasury_watch.domain.payment import FIELDS, field_of
-from treasury_watch.rules import scalars
+from treasury_watch.rules import limits, scalars
 from treasury_watch.rules.diagnostics import did_you_mean
 from treasury_watch.rules.schema import Calendar, Feature, FeatureRef, NamedList, Param, Span, Table
 from treasury_watch.rules.source import Node, Report, ScalarNode, SequenceNode
 
-MOST_PARTS = 256  # operands of a feature and of those that it builds on
+MOST_PARTS = limits.FEATURE_STEPS.most  # operands of a feature and of those that it builds on
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Scope:
         self._unread: dict[str, tuple[ScalarNode, Node]] = {}
         self._reading: list[str] = []
         self._sizes: dict[str, int] = {}
+        self._depths: dict[str, int] = {}
         self._read_feature: Callable[[Node, Scope], Feature | None] = lambda node, scope: None
         self.money_params: set[str] = set()  # params that were used as amounts
         self.broken: set[str] = set()  # names of what could not be read: its author knows already
@@ -70,6 +71,12 @@ class Scope:
         self._sizes[name] = 1 + sum(
             self._sizes.get(part.name, 1) if isinstance(part, FeatureRef) else 1 for part in feature.parts()
         )
+        depths = [self._depths.get(part.name, 1) for part in feature.parts() if isinstance(part, FeatureRef)]
+        self._depths[name] = 1 + max(depths, default=0)
+        if self._depths[name] > limits.FEATURE_DEPTH.most:
+            message = f"`{name}` stands on more than {limits.FEATURE_DEPTH.most - 1} features, one on the other"
+            self.report.error(span, "TW112", message, "calculate with fewer steps")
+            return False
         if self._sizes[name] <= MOST_PARTS:
             return True
         message = f"`{name}` stands for more than {MOST_PARTS} steps, with what it builds on"
@@ -98,6 +105,8 @@ def field_name(node: Node, report: Report) -> str | None:
 def field_names(node: Node, report: Report, *, at_least: int = 0) -> tuple[str, ...] | None:
     """A list of different fields; one alone may stand without brackets."""
     nodes = node.items if isinstance(node, SequenceNode) else (node,)
+    if not report.within(nodes, limits.BY):
+        return None
     names: list[str] = []
     for each in nodes:
         name = field_name(each, report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from itertools import islice
 from types import MappingProxyType
 
 from treasury_watch.rules.calendars import read_calendar
@@ -12,7 +13,9 @@ from treasury_watch.rules.canonical import reference_hash, set_hash
 from treasury_watch.rules.catalogue import Row, read_catalogue
 from treasury_watch.rules.checks import CHECKS, LOADING_CHECKS, Kept
 from treasury_watch.rules.diagnostics import Diagnostic, any_of, in_order
+from treasury_watch.rules.limits import FINDINGS, SET_BYTES, SET_CONDITIONS, SET_FILES, SET_RULES, SET_VALUES
 from treasury_watch.rules.lock import FILE_NAME, read_lock
+from treasury_watch.rules.plan import condition_count
 from treasury_watch.rules.reader import FileRead, read_rule_file
 from treasury_watch.rules.reference import read_list, read_table
 from treasury_watch.rules.risk_points import RiskPoint, read_risk_points
@@ -31,6 +34,8 @@ def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
     else but that a table's CSV has its declaration's path with another suffix.
     """
     report = Report()
+    if _too_large(files, report):
+        return None, report.diagnostics
     roots = _roots(files, report)
     lists = _read_lists(roots, report)
     tables = _read_tables(roots, files, report)
@@ -56,11 +61,34 @@ def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
         MappingProxyType(dict(sorted(reference.tables.items()))),
         MappingProxyType(dict(sorted(reference.calendars.items()))),
     )
+    _count_rules(ruleset, report)
     for check in LOADING_CHECKS:
         report.diagnostics.extend(check(ruleset))
     if report.diagnostics:
         return None, in_order(report.diagnostics)
     return replace(ruleset, hash=set_hash(ruleset), reference=reference_hash(ruleset)), []
+
+
+def _too_large(files: Mapping[str, bytes], report: Report) -> bool:
+    size = 0
+    for count, path in enumerate(sorted(files), 1):
+        size += len(files[path])
+        limit = SET_FILES if count > SET_FILES.most else SET_BYTES if size > SET_BYTES.most else None
+        if limit is not None:
+            report.over(limit, Span(path, 1, 1))
+            return True
+    return False
+
+
+def _count_rules(ruleset: RuleSet, report: Report) -> None:
+    """Tells the author at the first rule too many, or at the first whose conditions are too many for the set."""
+    conditions = 0
+    for count, rule in enumerate(ruleset.rules, 1):
+        conditions += condition_count(rule)
+        limit = SET_RULES if count > SET_RULES.most else SET_CONDITIONS if conditions > SET_CONDITIONS.most else None
+        if limit is not None:
+            report.over(limit, rule.span or Span(ruleset.files[0].path, 1, 1))
+            return
 
 
 def check(ruleset: RuleSet, files: Mapping[str, bytes], as_of: date) -> list[Diagnostic]:
@@ -74,7 +102,7 @@ def check(ruleset: RuleSet, files: Mapping[str, bytes], as_of: date) -> list[Dia
     kept = Kept(
         ruleset, lock, None if points is None else tuple(each.id for each in points), as_of, catalogue_of(files)
     )
-    return in_order([*report.diagnostics, *(found for each in CHECKS for found in each(kept))])
+    return in_order([*report.diagnostics, *(found for each in CHECKS for found in islice(each(kept), FINDINGS.most))])
 
 
 def risk_points_of(files: Mapping[str, bytes]) -> tuple[RiskPoint, ...] | None:
@@ -105,6 +133,9 @@ def _roots(files: Mapping[str, bytes], report: Report) -> dict[str, dict[str, Ma
             report.error(Span(path, 1, 1), "TW009", "a file with the suffix .yml is not read", "name it .yaml")
         if not path.endswith(".yaml"):
             continue
+        if report.values > SET_VALUES.most:
+            report.over(SET_VALUES, Span(path, 1, 1))
+            break
         before = len(report.diagnostics)
         root = compose(path, files[path], report)
         if root is None and len(report.diagnostics) > before:

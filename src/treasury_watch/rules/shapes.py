@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from treasury_watch.domain.verdict import Text
 from treasury_watch.rules import scalars
 from treasury_watch.rules.diagnostics import did_you_mean
+from treasury_watch.rules.limits import Limit
 from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode
 
 JsonSchema = dict[str, Any]
@@ -173,6 +174,7 @@ class ListOf:
 
     shape: Shape
     at_least: int = 0
+    limit: Limit | None = None
 
     def read(self, node: Node, report: Report) -> tuple[Any, ...] | None:
         if not isinstance(node, SequenceNode):
@@ -181,11 +183,16 @@ class ListOf:
         if len(node.items) < self.at_least:
             report.error(node.span, "TW104", "an empty list", "expected at least one element")
             return None
+        if self.limit is not None and not report.within(node.items, self.limit):
+            return None
         values = [self.shape.read(item, report) for item in node.items]
         return tuple(value for value in values if value is not None)
 
     def schema(self) -> JsonSchema:
-        return {"type": "array", "items": self.shape.schema()} | ({"minItems": self.at_least} if self.at_least else {})
+        sizes = {"minItems": self.at_least} if self.at_least else {}
+        if self.limit is not None:
+            sizes["maxItems"] = self.limit.most
+        return {"type": "array", "items": self.shape.schema()} | sizes
 
 
 @dataclass(frozen=True, slots=True)

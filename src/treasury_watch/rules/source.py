@@ -7,16 +7,18 @@ is built from them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import yaml
 
 from treasury_watch.rules.diagnostics import LINE_ENDS, Diagnostic
+from treasury_watch.rules.limits import DEPTH, FILE_BYTES, FILE_VALUES, Limit
 from treasury_watch.rules.schema import Span
 
-MAX_BYTES = 4 << 20
-MAX_DEPTH = 32
+MAX_BYTES = FILE_BYTES.most
+MAX_DEPTH = DEPTH.most
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -59,15 +61,26 @@ class Report:
 
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
+        self.values = 0  # keys and values of the YAML files that were composed
 
     def error(self, span: Span, code: str, message: str, hint: str, replacement: str | None = None) -> None:
         self.diagnostics.append(Diagnostic(span, code, message, hint, replacement=replacement))
+
+    def over(self, limit: Limit, span: Span) -> None:
+        """Tells the author that here stands more than the limit allows."""
+        self.error(span, limit.code, f"more than {limit.most:,} {limit.what}", limit.instead)
+
+    def within(self, nodes: Sequence[Node], limit: Limit) -> bool:
+        """Whether these are no more than the limit allows; the first too many is pointed at."""
+        if len(nodes) > limit.most:
+            self.over(limit, nodes[limit.most].span)
+        return len(nodes) <= limit.most
 
 
 def text_of(file: str, data: bytes, report: Report) -> str | None:
     """The text of a file, or `None` after telling the author why not. A byte order mark is tolerated."""
     if len(data) > MAX_BYTES:
-        report.error(Span(file, 1, 1), "TW002", f"the file has {len(data):,} bytes", f"the limit is {MAX_BYTES:,}")
+        report.error(Span(file, 1, 1), "TW002", "the file is larger than 4 MiB", f"the limit is {MAX_BYTES:,} bytes")
         return None
     try:
         text = data.decode("utf-8-sig")
@@ -112,6 +125,7 @@ class _Composer:
         self._lines = LINE_ENDS.split(text)
         self._report = report
         self._events = iter(yaml.parse(text, Loader=_LOADER))
+        self._values = 0
 
     def document(self) -> Node | None:
         root: Node | None = None
@@ -132,6 +146,11 @@ class _Composer:
             self._stop(
                 event, "TW004", f"nested more than {MAX_DEPTH} deep", "split the condition into features or rules"
             )
+        self._values += 1
+        self._report.values += 1
+        if self._values > FILE_VALUES.most:
+            self._report.over(FILE_VALUES, self._span(event))
+            raise _Stop
         if isinstance(event, yaml.ScalarEvent):
             return ScalarNode(event.value, not event.style, self._span(event))
         if isinstance(event, yaml.SequenceStartEvent):

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from treasury_watch.domain.payment import Kind
+from treasury_watch.rules import limits
 from treasury_watch.rules.evaluation import Coder, Judging, Truth
 from treasury_watch.rules.meaning import counting, runtime_value
 from treasury_watch.rules.operands import read_operand
@@ -82,12 +83,14 @@ class Choice(Operator):
     negated: bool = False
 
     def schema(self) -> JsonSchema:
-        return {"type": "array", "items": OPERAND, "minItems": 1}
+        return {"type": "array", "items": OPERAND, "minItems": 1, "maxItems": limits.CHOICES.most}
 
     def read(self, node: Node, wanted: Type, scope: Scope, in_where: bool) -> tuple[Operand, ...] | None:
         if not isinstance(node, SequenceNode) or not node.items:
             hint = "expected [a, b, …]; a named list takes `in_list`"
             scope.report.error(node.span, "TW104", "not a list of values", hint)
+            return None
+        if not scope.report.within(node.items, limits.CHOICES):
             return None
         operands = [read_operand(item, scope, wanted, in_where=in_where) for item in node.items]
         read = tuple(operand for operand in operands if operand is not None)

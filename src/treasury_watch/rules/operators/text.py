@@ -10,7 +10,7 @@ from typing import Any
 import re2
 
 from treasury_watch.domain.payment import Kind
-from treasury_watch.rules import scalars
+from treasury_watch.rules import limits, scalars
 from treasury_watch.rules.evaluation import Coder, Judging, Truth
 from treasury_watch.rules.meaning import FOREVER, counting, runtime_value
 from treasury_watch.rules.operands import read_literal, read_operand
@@ -24,14 +24,16 @@ from treasury_watch.rules.types import FORMS, Sort, Type
 from treasury_watch.rules.values import any_word
 from treasury_watch.rules.words import Words
 
+_LISTED = ListOf(Line(), 1, limits.CHOICES)
+_EXCEPTED = ListOf(Line(), limit=limits.CHOICES)
 WORDS = Record(
     "list of words",
     (
         Key("list", Raw("name"), "a list of the rule set", True),
-        Key("except", ListOf(Line()), "words in which these words do not count"),
+        Key("except", _EXCEPTED, "words in which these words do not count"),
     ),
 )
-_PATTERN_MEMORY = 1 << 20  # bytes: bounds the compiled form of a pattern, as MAX_TEXT does its text
+_PATTERN_MEMORY = limits.PATTERN_BYTES.most  # bounds the compiled form of a pattern, as MAX_TEXT does its text
 _LONG_TEXT = 64  # characters: what a pattern says of longer texts is not remembered
 _REMEMBERED = 16_384  # texts a pattern
 _NOWHERE = (-1, -1)  # where RE2 says that a pattern without a match is
@@ -42,7 +44,7 @@ class ContainsAny(Operator):
     """One of several words outside of the excepted ones; the right-hand side is a tuple of words, or a WordList."""
 
     def schema(self) -> JsonSchema:
-        return {"anyOf": [ListOf(Line(), at_least=1).schema(), {"$ref": "#/$defs/words"}]}
+        return {"anyOf": [_LISTED.schema(), {"$ref": "#/$defs/words"}]}
 
     def read(self, node: Node, wanted: Type, scope: Scope, in_where: bool) -> WordList | tuple[str, ...] | None:
         form = FORMS[wanted.form]
@@ -51,7 +53,7 @@ class ContainsAny(Operator):
             name = list_name(read["list"], scope) if "list" in read else None
             excepted = tuple(form(word) for word in read.get("except", ()))
             return None if name is None else WordList(name, excepted, node.span)
-        words = ListOf(Line(), at_least=1).read(node, scope.report)
+        words = _LISTED.read(node, scope.report)
         return tuple(form(word) for word in words) if words else None
 
     def code(self, coder: Coder, x: str, kind: Kind, operand: Any, strict: bool, guards: list[str]) -> str:
