@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from treasury_watch.adapters.rulefiles import check, default_rules, files_of, fi
 from treasury_watch.adapters.simulation.city import DEBARRED, official_cards
 from treasury_watch.engine.ruletest import run_tests
 from treasury_watch.rules import RuleErrors
+from treasury_watch.rules.limits import SET_FILES
 
 WHEN = "  mode: shadow\n  when: {field: amount, gt: 1.00}\n"
 
@@ -53,6 +56,43 @@ def test_a_file_that_would_be_passed_over_by_its_suffix_is_told(directory: Path,
     (directory / "lists").mkdir()
     (directory / name).write_bytes(b"list: words\n")
     assert [each.code for each in check(directory, date(2025, 6, 1))] == ["TW009"]
+
+
+def a_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def a_link_in_circles(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize("make", [a_directory, a_link_in_circles, os.mkfifo])
+def test_what_has_the_name_of_a_rule_file_and_is_none_is_told_in_one_line(
+    directory: Path, make: Callable[[Path], None]
+) -> None:
+    make(directory / "more.yaml")
+    with pytest.raises(OSError, match=r"more\.yaml is not a file that can be read$"):
+        files_of(directory)
+
+
+def test_hidden_files_are_those_of_editors(directory: Path) -> None:
+    (directory / ".#office.yaml").symlink_to("someone@a-machine.1234")
+    (directory / ".more.yaml").write_bytes(b"[")
+    assert not any("/." in path for path in files_of(directory))
+
+
+def test_a_directory_of_too_many_files_is_told_before_they_are_read(directory: Path) -> None:
+    (directory / "lists").mkdir()
+    for number in range(SET_FILES.most):
+        (directory / "lists" / f"l{number}.yaml").touch()
+    with pytest.raises(OSError, match=r"has 1,003 rule files: a rule set has at most 1,000$"):
+        files_of(directory)
+
+
+def test_of_a_file_that_is_too_large_no_more_is_read_than_shows_that(directory: Path) -> None:
+    with (directory / "office.yaml").open("ab") as file:
+        file.truncate(1 << 40)
+    assert [each.code for each in check(directory, date(2025, 6, 1))] == ["TW002"]
 
 
 def test_a_directory_that_is_none_is_no_rule_set(tmp_path: Path) -> None:

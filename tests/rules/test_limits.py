@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.rules.texts import HEAD, REASON, RULE, errors_of, read_rule, read_set
 from treasury_watch.domain.verdict import Decision
 from treasury_watch.engine.assess import Engine
 from treasury_watch.engine.program import Program
-from treasury_watch.rules import Diagnostic, read, sets
+from treasury_watch.rules import Diagnostic, check, read, sets
 from treasury_watch.rules.limits import (
     BY,
     CHOICES,
@@ -218,6 +219,21 @@ def test_features_on_features_are_explained_in_time_that_grows_with_their_number
     ruleset = read_set(levels(FEATURE_DEPTH.most))
     Engine(Counting(ruleset)).assess([make_instruction()])
     assert 0 < asked < 1000
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_rules_may_start_and_end_on_the_first_and_the_last_day_and_be_checked_on_it(day: str) -> None:
+    calendar = b"calendar: cn\nowner: a\nyears: [{year: 2025, basis: b, holidays: [], working_days: []}]\n"
+    when = '  when: {working_time: {calendar: cn, hours: "08:30-18:00"}}\n'
+    for edge in ("from", "until"):
+        files = {"office.yaml": rule_file(f"  effective: {{{edge}: {day}}}\n{when}"), "calendars/cn.yaml": calendar}
+        ruleset, found = read(files)
+        if (edge, day) == ("until", "0001-01-01"):
+            assert [each.code for each in found] == ["TW404"]
+            continue
+        assert ruleset is not None
+        assert len(check(ruleset, files, date.fromisoformat(day))) < 10_000
+        assert isinstance(Engine(Program(ruleset)).assess([make_instruction()])[0], Decision)
 
 
 def test_the_page_lists_every_limit() -> None:

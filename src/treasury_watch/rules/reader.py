@@ -328,4 +328,7 @@ def _effect(read: Mapping[str, date], node: MappingNode, report: Report) -> tupl
     if since is not None and until is not None and until <= since:
         span = (node.get("effective") or node).span
         report.error(span, "TW404", f"it ends on {until} and starts on {since}", "`until` is the first day after it")
+    elif until == date.min:
+        span = (node.get("effective") or node).span
+        report.error(span, "TW404", f"it ends on {until}, the first day that there is", "leave `until` out")
     return since, until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from types import MappingProxyType
 
@@ -23,6 +23,7 @@ from treasury_watch.rules.schema import Calendar, NamedList, RuleSet, Span, Tabl
 from treasury_watch.rules.scope import Reference
 from treasury_watch.rules.source import MappingNode, Report, compose
 
+_LAST_CHECKED = date.max - timedelta(days=366)  # checks look a little ahead
 # What a YAML file is, by the key that it must have.
 KINDS = ("ruleset", "list", "table", "calendar", "risk_points", "catalogue")
 
@@ -99,9 +100,8 @@ def check(ruleset: RuleSet, files: Mapping[str, bytes], as_of: date) -> list[Dia
     report = Report()
     lock = next((read_lock(path, data, report) for path, data in files.items() if _is_lock(path)), None)
     points = risk_points_of(files)
-    kept = Kept(
-        ruleset, lock, None if points is None else tuple(each.id for each in points), as_of, catalogue_of(files)
-    )
+    ids = None if points is None else tuple(each.id for each in points)
+    kept = Kept(ruleset, lock, ids, min(as_of, _LAST_CHECKED), catalogue_of(files))
     return in_order([*report.diagnostics, *(found for each in CHECKS for found in islice(each(kept), FINDINGS.most))])
 
 
