@@ -198,12 +198,27 @@ def test_all_files_of_a_set_together(name: str, most: int, monkeypatch: pytest.M
 def test_a_rule_at_all_limits_of_its_size_compiles_and_judges() -> None:
     """Python's own limit is 200 nested brackets."""
     chain = levels(FEATURE_DEPTH.most).partition("  when:")[0]
-    many = joined(f"{{feature: f{FEATURE_DEPTH.most - 1}, lt: -{each}.00}}" for each in range(1, CONDITIONS.most))
+    steps = (
+        2 * FEATURE_DEPTH.most
+    )  # of a condition on the last: itself, one sum, two for each further level, rounded up
+    most = CONDITIONS.most // steps - 1
+    many = joined(f"{{feature: f{FEATURE_DEPTH.most - 1}, lt: -{each}.00}}" for each in range(1, most))
     deep = "{not: {all: [" * 8 + f"{{feature: f{FEATURE_DEPTH.most - 1}, gt: 1.00}}" + "]}}" * 8
     ruleset = read_set(f"{chain}  when: {{any: [{many}, {deep}]}}\n")
     (decision,) = Engine(Program(ruleset)).assess([make_instruction()])
     assert isinstance(decision, Decision)
     assert decision.verdict == "warn"
+
+
+def test_a_condition_counts_with_the_steps_of_its_features() -> None:
+    """Two levels: each condition on the second counts three times."""
+
+    def body(count: int) -> str:
+        many = joined(f"{{feature: f1, gt: {each}.00}}" for each in range(count))
+        return levels(2).partition("  when:")[0] + f"  when: {{any: [{many}]}}\n"
+
+    read_rule(body(CONDITIONS.most // 3))
+    assert [code for code, _ in errors_of(body(CONDITIONS.most // 3 + 1))] == ["TW113"]
 
 
 def test_features_on_features_are_explained_in_time_that_grows_with_their_number() -> None:

@@ -27,7 +27,9 @@ DEPTH = Limit(32, "levels of lists and mappings", "TW004", "what reads and runs 
 SET_FILES = Limit(1_000, "files in a rule set", "TW113", "each is opened and read", "split the set")
 SET_BYTES = Limit(32 << 20, "bytes in a rule set", "TW113", "all of it is kept in memory", "split the set")
 SET_VALUES = Limit(400_000, "keys and values in a rule set's YAML files", "TW113", "as above", "split the set")
-SET_CONDITIONS = Limit(50_000, "conditions in a rule set", "TW113", "10,000 compile in a second", "split the set")
+SET_CONDITIONS = Limit(
+    50_000, "conditions in a rule set, counted in the same way", "TW113", "10,000 compile in a second", "split the set"
+)
 SET_RULES = Limit(2_000, "rules in a rule set", "TW113", "every rule is asked of every payment", "split the set")
 TEXT = Limit(1_000, "characters in a text, name, pattern, reason or cell", "TW108", "texts are shown in one piece")
 DIGITS = Limit(28, "characters in a number", "TW108", "numbers are exact: each digit costs time in every calculation")
@@ -35,8 +37,8 @@ PATTERN_BYTES = Limit(
     1 << 20, "bytes of memory for a regular expression", "TW304", "`x{1000}{1000}` is short, and large when compiled"
 )
 CONDITIONS = Limit(
-    300,
-    "conditions in a rule",
+    1_000,
+    "conditions in a rule, each with the steps of its features",
     "TW113",
     "all of a rule is one expression of generated code",
     "name values in a list, or split the rule",

@@ -111,12 +111,26 @@ def features_in(rule: Rule) -> Iterator[Feature]:
 
 
 def condition_count(rule: Rule) -> int:
-    """How many tests of one subject a rule says: in its condition, its exceptions, and what its features count.
-
-    A feature that it names several times counts once.
+    """How much a rule says: the tests in its condition, its exceptions and what its features count, and with each test
+    the steps of the features that it names, with those that they build on.
     """
+    sizes: dict[int, int] = {}
+
+    def steps(operand: Condition | Operand) -> int:
+        feature = operand.feature if isinstance(operand, FeatureRef) else operand
+        if not isinstance(feature, Feature):
+            return 0
+        if id(feature) not in sizes:
+            sizes[id(feature)] = 1 + sum(map(steps, feature.parts()))
+        return sizes[id(feature)]
+
     said = [rule.when, *(each.match for each in rule.exceptions), *(each.where for each in needed_by(rule))]
-    return sum(1 for condition in said if condition is not None for _ in leaves(condition))
+    count = 0
+    for leaf in (leaf for condition in said if condition is not None for leaf in leaves(condition)):
+        operands = leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand,)
+        named = [operand[1] if isinstance(operand, tuple) else operand for operand in operands]
+        count += 1 + sum(map(steps, (leaf.subject, *named)))
+    return count
 
 
 def needed_by(rule: Rule) -> Iterator[Aggregate]:
