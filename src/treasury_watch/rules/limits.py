@@ -28,7 +28,7 @@ SET_FILES = Limit(1_000, "files in a rule set", "TW113", "each is opened and rea
 SET_BYTES = Limit(32 << 20, "bytes in a rule set", "TW113", "all of it is kept in memory", "split the set")
 SET_VALUES = Limit(400_000, "keys and values in a rule set's YAML files", "TW113", "as above", "split the set")
 SET_CONDITIONS = Limit(
-    50_000, "conditions in a rule set, counted in the same way", "TW113", "10,000 compile in a second", "split the set"
+    20_000, "conditions in a rule set, counted in the same way", "TW113", "10,000 compile in a second", "split the set"
 )
 SET_RULES = Limit(2_000, "rules in a rule set", "TW113", "every rule is asked of every payment", "split the set")
 TEXT = Limit(1_000, "characters in a text, name, pattern, reason or cell", "TW108", "texts are shown in one piece")
