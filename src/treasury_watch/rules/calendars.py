@@ -13,26 +13,38 @@ from treasury_watch.rules.source import MappingNode, Node, Report, SequenceNode
 HOLIDAY = Record(
     "holiday",
     (
-        Key("name", Line(), "what it is called", True),
-        Key("from", Day(), "the first day off", True),
-        Key("to", Day(), "the last day off, included", True),
+        Key("name", Line(), "what it is called", "节假日名称", True),
+        Key("from", Day(), "the first day off", "放假第一天", True),
+        Key("to", Day(), "the last day off, included", "放假最后一天（含）", True),
     ),
 )
 CALENDAR_YEAR = Record(
     "year of a calendar",
     (
-        Key("year", Whole(1900, 2200), "the calendar year", True),
-        Key("basis", Line(), "the notice that says its holidays", True),
-        Key("holidays", ListOf(HOLIDAY), "days off; weekends are off without being named", True),
-        Key("working_days", ListOf(Day()), "days at weekends on which offices are open", True),
+        Key("year", Whole(1900, 2200), "the calendar year", "公历年份", True),
+        Key("basis", Line(), "the notice that says its holidays", "公布放假安排的通知", True),
+        Key(
+            "holidays",
+            ListOf(HOLIDAY),
+            "days off; weekends are off without being named",
+            "放假日期；周末休息无须列出",
+            True,
+        ),
+        Key("working_days", ListOf(Day()), "days at weekends on which offices are open", "周末调休上班的日期", True),
     ),
 )
 CALENDAR_FILE = Record(
     "calendar",
     (
-        Key("calendar", IDENTIFIER, "its name, as `working_time` says it", True),
-        Key("owner", Line(), "who answers for it", True),
-        Key("years", ListOf(Raw("calendar_year"), at_least=1), "the years whose notice has been published", True),
+        Key("calendar", IDENTIFIER, "its name, as `working_time` says it", "日历名称，供 `working_time` 引用", True),
+        Key("owner", Line(), "who answers for it", "负责人", True),
+        Key(
+            "years",
+            ListOf(Raw("calendar_year"), at_least=1),
+            "the years whose notice has been published",
+            "已公布放假安排的年份",
+            True,
+        ),
     ),
 )
 _LONGEST = 60  # days: a longer holiday is a slip of the pen

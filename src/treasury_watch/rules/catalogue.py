@@ -16,22 +16,24 @@ from treasury_watch.rules.source import MappingNode, Report, SequenceNode
 FALSE_ALARM = Record(
     "false alarm",
     (
-        Key("source", Bilingual(), "what the rules take for something else", True),
-        Key("answer", Bilingual(), "what deals with it", True),
+        Key("source", Bilingual(), "what the rules take for something else", "规则会误认的情形", True),
+        Key("answer", Bilingual(), "what deals with it", "应对办法", True),
     ),
 )
 ROW = Record(
     "row of the catalogue",
     (
-        Key("row", Whole(1, 10**6), "its number", True),
-        Key("title", Bilingual(), "what it warns of"),
-        Key("rules", ListOf(RULE_ID), "the ids of the rules that carry it out"),
-        Key("left_out", Bilingual(), "why no rule does"),
-        Key("not_covered", ListOf(Bilingual()), "what its rules do not see, and why"),
-        Key("false_alarms", ListOf(FALSE_ALARM), "known sources of hits that mean nothing"),
+        Key("row", Whole(1, 10**6), "its number", "项的编号", True),
+        Key("title", Bilingual(), "what it warns of", "预警的事项"),
+        Key("rules", ListOf(RULE_ID), "the ids of the rules that carry it out", "落实该项的规则编号"),
+        Key("left_out", Bilingual(), "why no rule does", "没有规则落实的原因"),
+        Key("not_covered", ListOf(Bilingual()), "what its rules do not see, and why", "规则未能覆盖的情形及原因"),
+        Key("false_alarms", ListOf(FALSE_ALARM), "known sources of hits that mean nothing", "已知的误报来源"),
     ),
 )
-CATALOGUE_FILE = Record("catalogue", (Key("catalogue", ListOf(Raw("catalogue_row")), "the rows", True),))
+CATALOGUE_FILE = Record(
+    "catalogue", (Key("catalogue", ListOf(Raw("catalogue_row")), "the rows", "规则目录的各项", True),)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,10 @@ def read_feature(node: Node, scope: Scope) -> Feature | None:
 
 DATED = Record(
     "dated value",
-    (Key("from", Day(), "the first local day on which it holds", True), Key("value", Raw("scalar"), "the value", True)),
+    (
+        Key("from", Day(), "the first local day on which it holds", "第一个生效的当地日", True),
+        Key("value", Raw("scalar"), "the value", "值", True),
+    ),
 )
 
 

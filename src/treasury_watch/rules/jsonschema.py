@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from treasury_watch.domain.payment import FIELDS
@@ -16,21 +17,34 @@ from treasury_watch.rules.reader import EXCEPTION, RULE, RULE_FILE
 from treasury_watch.rules.reference import LIST_ENTRY, LIST_FILE, TABLE_FILE
 from treasury_watch.rules.risk_points import RISK_POINT, RISK_POINTS_FILE
 from treasury_watch.rules.ruletests import EXPECT, STEP, TEST, VERDICTS
-from treasury_watch.rules.shapes import IDENTIFIER, JsonSchema, Line, ListOf
+from treasury_watch.rules.shapes import IDENTIFIER, JsonSchema, Line, ListOf, described
 
-_FILES = (RULE_FILE, LIST_FILE, TABLE_FILE, CALENDAR_FILE, RISK_POINTS_FILE, CATALOGUE_FILE)
+_FILES = {each.keys[0].name: each for each in (LIST_FILE, TABLE_FILE, CALENDAR_FILE, RISK_POINTS_FILE, CATALOGUE_FILE)}
+_GROUPS = {
+    "all": ("all of these are true", "全部为真"),
+    "any": ("at least one of these is true", "至少一个为真"),
+    "none": ("none of these is true", "全部不为真"),
+}
+_SUBJECTS = {
+    "field": ("the field of the instruction that is asked about", "所判断的支付指令字段"),
+    "feature": ("the feature of this rule that is asked about", "所判断的本规则特征"),
+}
+_NOT = ("this is not true", "其不为真")
+_SEGMENT_BY = ("the field whose values have a value each", "按哪个字段分档取值")
+_DEFAULT = ("the value where no other is given", "未另行给出时的值")
+_SEGMENT = ("the value of this segment", "该档的值")
+_ATTRIBUTES = ("fields of one's own", "自定义字段")
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a rule set's files. It knows keys and words; `rules check` knows names and types."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "treasury-watch rule file",
-        "oneOf": [each.schema() for each in _FILES],
+        **_by_key({name: each.schema() for name, each in _FILES.items()}, RULE_FILE.schema()),
         "$defs": {
             "rule": RULE.schema(),
             "condition": _condition(),
-            "feature": {"oneOf": [record.schema() for record, _ in FORMS.values()]},
+            "feature": _feature(),
             "features": _named({"$ref": "#/$defs/feature"}),
             "params": _named({"$ref": "#/$defs/param"}),
             "param": {"anyOf": [{"$ref": "#/$defs/dated"}, _segments()]},
@@ -58,37 +72,59 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _by_key(schemas: Mapping[str, JsonSchema], otherwise: JsonSchema) -> JsonSchema:
+    """The schema of whichever key is there: an editor then speaks of that one only, where `oneOf` speaks of all."""
+    chosen = otherwise
+    for name, schema in reversed(list(schemas.items())):
+        chosen = {"if": {"type": "object", "required": [name]}, "then": schema, "else": chosen}
+    return chosen
+
+
+def _feature() -> JsonSchema:
+    records = {name: record.schema() for name, (record, _) in FORMS.items()}
+    keys = {name: schema for record in records.values() for name, schema in record["properties"].items()}
+    return _by_key(records, _closed(keys, []) | {"anyOf": [{"required": [name]} for name in records]})
+
+
 def _condition() -> JsonSchema:
+    """One mapping with every key, so that an editor offers all of them; what may stand together is said by counts."""
     condition = {"$ref": "#/$defs/condition"}
-    groups = [_closed({name: {"type": "array", "items": condition, "minItems": 1}}, [name]) for name in GROUPS]
-    said = {each.name: each.schema() | {"description": each.doc} for each in OPERATORS.values()}
-    operators = {name: schema for name, schema in said.items() if OPERATORS[name].own_subject is None}
-    alone = [_closed({name: said[name]}, [name]) for name in said if name not in operators]
-    subjects: JsonSchema = {"field": {"$ref": "#/$defs/field"}, "feature": {"type": "string"}}
-    leaves = [
-        _closed({subject: subjects[subject], **operators}, [subject]) | {"minProperties": 2, "maxProperties": 2}
-        for subject in SUBJECTS
-    ]
-    return {"oneOf": [*groups, _closed({"not": condition}, ["not"]), *alone, *leaves]}
+    conditions = {"type": "array", "items": condition, "minItems": 1}
+    groups = {name: conditions | described(*_GROUPS[name]) for name in GROUPS} | {"not": condition | described(*_NOT)}
+    shapes: JsonSchema = {"field": {"$ref": "#/$defs/field"}, "feature": {"type": "string"}}
+    subjects = {name: shapes[name] | described(*_SUBJECTS[name]) for name in SUBJECTS}
+    operators = {each.name: each.schema() | described(each.doc, each.zh) for each in OPERATORS.values()}
+    alone = [*groups, *(each.name for each in OPERATORS.values() if each.own_subject)]
+    one_subject = _by_key({"field": {"not": {"required": ["feature"]}}}, {"required": ["feature"]})
+    leaf = {"minProperties": 2, "maxProperties": 2} | one_subject
+    return _closed(groups | subjects | operators, []) | _by_key({name: {"maxProperties": 1} for name in alone}, leaf)
 
 
 def _segments() -> JsonSchema:
     values = sorted({value for field in FIELDS.values() for value in field.values})
     by: JsonSchema = {"enum": [field.name for field in FIELDS.values() if field.values]}
-    dated = {name: {"$ref": "#/$defs/dated"} for name in ("default", *values)}
-    return _closed({"segment_by": by, **dated}, ["segment_by"]) | {"minProperties": 2}
+    dated = {"$ref": "#/$defs/dated"}
+    segments = {value: dated | described(*_SEGMENT) for value in values}
+    properties = {"segment_by": by | described(*_SEGMENT_BY), "default": dated | described(*_DEFAULT)} | segments
+    return _closed(properties, ["segment_by"]) | {"minProperties": 2}
 
 
 def _length() -> JsonSchema:
-    return _closed({each.name: OPERAND for each in COMPARISONS}, []) | {"minProperties": 1}
+    comparisons = {each.name: OPERAND | described(each.doc, each.zh) for each in COMPARISONS}
+    return _closed(comparisons, []) | {"minProperties": 1}
 
 
 def _pay() -> JsonSchema:
     value: JsonSchema = {"type": ["string", "number", "boolean", "null"]}
-    fields: JsonSchema = {name: value for name in FIELDS if name != "event_time"}
+    fields = {
+        name: value | described(name.replace("_", " "), field.zh)
+        for name, field in FIELDS.items()
+        if name != "event_time"
+    }
+    attributes: JsonSchema = {"type": "object", "additionalProperties": value} | described(*_ATTRIBUTES)
     return {
         "type": "object",
-        "properties": fields | {"attributes": {"type": "object", "additionalProperties": value}},
+        "properties": fields | {"attributes": attributes},
         "patternProperties": {"^attributes[.].": value},
         "additionalProperties": False,
     }

@@ -15,8 +15,14 @@ FILE_NAME = "rules.lock"
 _LOCKED = Record(
     "locked rule",
     (
-        Key("revision", Whole(1, 10**6), "the revision", True),
-        Key("logic", Name("sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits"), "the hash of its logic", True),
+        Key("revision", Whole(1, 10**6), "the revision", "版本", True),
+        Key(
+            "logic",
+            Name("sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits"),
+            "the hash of its logic",
+            "规则逻辑的哈希值",
+            True,
+        ),
     ),
 )
 _LOCK_FILE = MapOf(RULE_ID, _LOCKED)

@@ -15,7 +15,9 @@ from treasury_watch.rules.shapes import Key, Raw, Record
 from treasury_watch.rules.source import MappingNode, Node, ScalarNode
 from treasury_watch.rules.types import FORMS, Sort, Type, comparable, type_of
 
-FIELD_OPERAND = Record("right-hand side", (Key("field", Raw("field"), "a field of the instruction", True),))
+FIELD_OPERAND = Record(
+    "right-hand side", (Key("field", Raw("field"), "a field of the instruction", "支付指令的字段", True),)
+)
 _REFERENCE = re.compile(r"\$[a-z][a-z0-9_]*")
 
 

@@ -63,7 +63,15 @@ class Share:
 
 EXPECT = Record(
     "expectation",
-    (Key("max_share", Share(), "a back-test fails if the rule hits more of the payments than this", True),),
+    (
+        Key(
+            "max_share",
+            Share(),
+            "a back-test fails if the rule hits more of the payments than this",
+            "回测命中支付指令的比例超过该值即为不通过",
+            True,
+        ),
+    ),
 )
 
 
@@ -81,32 +89,61 @@ class Yuan:
 PROMOTED = Record(
     "record of a promotion",
     (
-        Key("on", Day(), "the day on which the rule went from shadow to live", True),
-        Key("revision", Whole(1, 10**6), "its revision then", True),
-        Key("payments", Whole(0, 10**12), "payments that the back-test judged with it", True),
-        Key("hits", Whole(0, 10**12), "how many of them it hit", True),
-        Key("share", Share(), "hits per payment", True),
-        Key("held", Whole(0, 10**12), "payments that it would have held and no live rule did", True),
-        Key("held_amount", Yuan(), "their amount", True),
-        Key("first_day", Day(), "the first local day of those payments", True),
-        Key("last_day", Day(), "the last one", True),
-        Key("file", Name("sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits"), "the payments' file", True),
+        Key("on", Day(), "the day on which the rule went from shadow to live", "规则由试运行转正之日", True),
+        Key("revision", Whole(1, 10**6), "its revision then", "当时的版本", True),
+        Key(
+            "payments",
+            Whole(0, 10**12),
+            "payments that the back-test judged with it",
+            "回测中用该规则判定的支付指令笔数",
+            True,
+        ),
+        Key("hits", Whole(0, 10**12), "how many of them it hit", "其中命中的笔数", True),
+        Key("share", Share(), "hits per payment", "命中占支付指令的比例", True),
+        Key(
+            "held",
+            Whole(0, 10**12),
+            "payments that it would have held and no live rule did",
+            "该规则会拦下而正式生效规则均未拦下的支付指令笔数",
+            True,
+        ),
+        Key("held_amount", Yuan(), "their amount", "上述支付指令的金额", True),
+        Key("first_day", Day(), "the first local day of those payments", "回测所用支付指令的第一个当地日", True),
+        Key("last_day", Day(), "the last one", "回测所用支付指令的最后一个当地日", True),
+        Key(
+            "file",
+            Name("sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits"),
+            "the payments' file",
+            "支付指令文件的摘要",
+            True,
+        ),
     ),
 )
 EFFECTIVE = Record(
     "period of effect",
     (
-        Key("from", Day(), "the first local day; without it, always"),
-        Key("until", Day(), "the first local day on which it no longer holds; without it, for ever"),
+        Key("from", Day(), "the first local day; without it, always", "第一个生效的当地日；不写则一直生效"),
+        Key(
+            "until",
+            Day(),
+            "the first local day on which it no longer holds; without it, for ever",
+            "不再生效的第一个当地日；不写则长期有效",
+        ),
     ),
 )
 EXCEPTION = Record(
     "exception",
     (
-        Key("match", Raw("condition"), "where it is true, the rule's hit is withheld", True),
-        Key("owner", Line(), "who answers for it", True),
-        Key("basis", Line(), "the document that allows it", True),
-        Key("expires", Day(), "the last local day on which it holds", True),
+        Key(
+            "match",
+            Raw("condition"),
+            "where it is true, the rule's hit is withheld",
+            "条件为真时，该规则的命中不生效",
+            True,
+        ),
+        Key("owner", Line(), "who answers for it", "负责人", True),
+        Key("basis", Line(), "the document that allows it", "准许该例外的文件", True),
+        Key("expires", Day(), "the last local day on which it holds", "有效的最后一个当地日", True),
     ),
 )
 _SHARED = (
@@ -114,47 +151,102 @@ _SHARED = (
         "mode",
         Word("mode", ("draft", "shadow", "live", "retired")),
         "draft: only checked; shadow: recorded; live: in force",
+        "draft 草案：只检查；shadow 试运行：只记录；live 正式生效；retired 停用",
     ),
-    Key("action", Word("action", ("record", "warn", "intercept", "prohibit")), "the verdict that a hit asks for"),
-    Key("level", Word("level", ("grey", "red", "orange", "yellow", "blue")), "for display; without it, by the action"),
-    Key("evidence_required", Flag(), "the unit must file evidence with the case"),
-    Key("risk_point", Line(), "the risk point of risk-points.yaml that it answers"),
-    Key("basis", Bilingual(), "the regulation that it carries out"),
-    Key("effective", EFFECTIVE, "the local days on which it holds"),
+    Key(
+        "action",
+        Word("action", ("record", "warn", "intercept", "prohibit")),
+        "the verdict that a hit asks for",
+        "命中时要求的判定",
+    ),
+    Key(
+        "level",
+        Word("level", ("grey", "red", "orange", "yellow", "blue")),
+        "for display; without it, by the action",
+        "展示用的预警级别；不写则由 action 决定",
+    ),
+    Key("evidence_required", Flag(), "the unit must file evidence with the case", "预算单位须随案提交佐证"),
+    Key(
+        "risk_point",
+        Line(),
+        "the risk point of risk-points.yaml that it answers",
+        "所应对的风险点，见 risk-points.yaml",
+    ),
+    Key("basis", Bilingual(), "the regulation that it carries out", "所执行的制度依据"),
+    Key("effective", EFFECTIVE, "the local days on which it holds", "生效的当地日期区间"),
     Key(
         "on_missing",
         Word("on_missing", ("pass", "warn", "intercept")),
         "what follows if the condition is missing (default: warn)",
+        "条件结果缺失时如何判定（默认 warn 预警）",
     ),
-    Key("expect", EXPECT, "what `rules backtest` holds it to"),
+    Key("expect", EXPECT, "what `rules backtest` holds it to", "`rules backtest` 对该规则的要求"),
 )
 DEFAULTS = Record("defaults block", _SHARED)
 RULE = Record(
     "rule",
     (
-        Key("id", RULE_ID, "its name for ever", True),
-        Key("revision", Whole(1, 10**6), "rises when the logic changes", True),
-        Key("title", Bilingual(), "its name for people", True),
+        Key("id", RULE_ID, "its name for ever", "规则编号，永不更改", True),
+        Key("revision", Whole(1, 10**6), "rises when the logic changes", "版本；逻辑变更时递增", True),
+        Key("title", Bilingual(), "its name for people", "规则名称", True),
         *_SHARED,
-        Key("promoted", PROMOTED, "what was measured when it went live; `rules promote` writes it"),
-        Key("params", Raw("params"), "values by name, dated and segmented"),
-        Key("features", Raw("features"), "computed values by name"),
-        Key("when", Raw("condition"), "the condition of a hit", True),
-        Key("exceptions", ListOf(Raw("exception"), limit=limits.EXCEPTIONS), "hits that are withheld"),
-        Key("reason", Bilingual(), "what a hit says; {name} is a field, feature or param", True),
+        Key(
+            "promoted",
+            PROMOTED,
+            "what was measured when it went live; `rules promote` writes it",
+            "转正时测得的结果；由 `rules promote` 写入",
+        ),
+        Key("params", Raw("params"), "values by name, dated and segmented", "参数：按名称取值，可按日期和分档取值"),
+        Key("features", Raw("features"), "computed values by name", "特征：按名称计算的值"),
+        Key("when", Raw("condition"), "the condition of a hit", "命中的条件", True),
+        Key(
+            "exceptions",
+            ListOf(Raw("exception"), limit=limits.EXCEPTIONS),
+            "hits that are withheld",
+            "例外：不生效的命中",
+        ),
+        Key(
+            "reason",
+            Bilingual(),
+            "what a hit says; {name} is a field, feature or param",
+            "命中时给出的理由；{name} 为字段、特征或参数",
+            True,
+        ),
     ),
 )
 RULE_FILE = Record(
     "rule file",
     (
-        Key("ruleset", IDENTIFIER, "the name of this file's rules", True),
-        Key("owner", Line(), "who answers for every rule in this file", True),
-        Key("timezone", Zone(), "the zone of calendars, days and effective dates", True),
-        Key("partition_by", Name(r"[a-z_]+", "a field that every instruction has"), "the Kafka key", True),
-        Key("defaults", DEFAULTS, "what the rules of this file have unless they say otherwise"),
-        Key("rules", ListOf(Raw("rule"), at_least=1), "the rules", True),
-        Key("test_base", Raw("pay"), "the instruction that tests start from"),
-        Key("tests", ListOf(Raw("test"), limit=limits.TESTS), "instructions and the verdicts expected of them"),
+        Key("ruleset", IDENTIFIER, "the name of this file's rules", "本文件规则组的名称", True),
+        Key("owner", Line(), "who answers for every rule in this file", "本文件全部规则的负责人", True),
+        Key(
+            "timezone",
+            Zone(),
+            "the zone of calendars, days and effective dates",
+            "日历、当地日和生效日期所用的时区",
+            True,
+        ),
+        Key(
+            "partition_by",
+            Name(r"[a-z_]+", "a field that every instruction has"),
+            "the Kafka key",
+            "分区键，即 Kafka 消息键",
+            True,
+        ),
+        Key(
+            "defaults",
+            DEFAULTS,
+            "what the rules of this file have unless they say otherwise",
+            "本文件规则的默认值，规则中另写的优先",
+        ),
+        Key("rules", ListOf(Raw("rule"), at_least=1), "the rules", "规则", True),
+        Key("test_base", Raw("pay"), "the instruction that tests start from", "测试用支付指令的基础字段"),
+        Key(
+            "tests",
+            ListOf(Raw("test"), limit=limits.TESTS),
+            "instructions and the verdicts expected of them",
+            "测试：支付指令及其预期判定",
+        ),
     ),
 )
 _LEVELS = {"prohibit": "grey", "intercept": "red", "record": "blue"}  # warn: orange with evidence, else yellow

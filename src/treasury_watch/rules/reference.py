@@ -22,29 +22,40 @@ from treasury_watch.rules.types import COLUMN_TYPES, FORMS
 LIST_ENTRY = Record(
     "list entry",
     (
-        Key("value", Line(), "the account, name, code or word", True),
-        Key("expires", Day(), "the last local day on which it counts"),
-        Key("note", Line(), "why it is in the list"),
+        Key("value", Line(), "the account, name, code or word", "账号、名称、编码或词", True),
+        Key("expires", Day(), "the last local day on which it counts", "有效的最后一个当地日"),
+        Key("note", Line(), "why it is in the list", "列入名单的原因"),
     ),
 )
 LIST_FILE = Record(
     "list",
     (
-        Key("list", IDENTIFIER, "its name, as `in_list` says it", True),
-        Key("owner", Line(), "who answers for it", True),
-        Key("basis", Line(), "the document it comes from", True),
-        Key("entries", ListOf(Raw("list_entry"), limit=limits.ENTRIES), "texts, or {value, expires, note}", True),
+        Key("list", IDENTIFIER, "its name, as `in_list` says it", "名单名称，供 `in_list` 引用", True),
+        Key("owner", Line(), "who answers for it", "负责人", True),
+        Key("basis", Line(), "the document it comes from", "所依据的文件", True),
+        Key(
+            "entries",
+            ListOf(Raw("list_entry"), limit=limits.ENTRIES),
+            "texts, or {value, expires, note}",
+            "条目：文本，或 {value, expires, note}",
+            True,
+        ),
     ),
 )
 TABLE_FILE = Record(
     "table",
     (
-        Key("table", IDENTIFIER, "its name, as `lookup` says it", True),
-        Key("owner", Line(), "who answers for it", True),
-        Key("basis", Line(), "the document it comes from", True),
-        Key("key", ListOf(IDENTIFIER, 1, limits.BY), "the columns that name a row", True),
-        Key("columns", MapOf(IDENTIFIER, Word("type", tuple(COLUMN_TYPES))), "column: type", True),
-        Key("dated", IDENTIFIER, "the column with the first local day on which a row holds"),
+        Key("table", IDENTIFIER, "its name, as `lookup` says it", "表名，供 `lookup` 引用", True),
+        Key("owner", Line(), "who answers for it", "负责人", True),
+        Key("basis", Line(), "the document it comes from", "所依据的文件", True),
+        Key("key", ListOf(IDENTIFIER, 1, limits.BY), "the columns that name a row", "确定一行的键列", True),
+        Key("columns", MapOf(IDENTIFIER, Word("type", tuple(COLUMN_TYPES))), "column: type", "列名: 类型", True),
+        Key(
+            "dated",
+            IDENTIFIER,
+            "the column with the first local day on which a row holds",
+            "记录每行第一个生效当地日的列",
+        ),
     ),
 )
 

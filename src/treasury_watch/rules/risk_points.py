@@ -31,16 +31,21 @@ STEPS: Mapping[str, Text] = MappingProxyType(
 RISK_POINT = Record(
     "risk point",
     (
-        Key("id", Line(), "its number, as rules give it", True),
-        Key("step", Word("step", tuple(STEPS)), "the step of centralised payment at which it goes wrong"),
-        Key("title", Bilingual(), "what can go wrong", True),
-        Key("measure", Bilingual(), "what answers it", True),
-        Key("basis", Bilingual(), "the regulation that asks for the measure"),
-        Key("answers", Bilingual(), "the role that takes the measure"),
+        Key("id", Line(), "its number, as rules give it", "风险点编号，供规则引用", True),
+        Key(
+            "step",
+            Word("step", tuple(STEPS)),
+            "the step of centralised payment at which it goes wrong",
+            "风险所在的集中支付环节",
+        ),
+        Key("title", Bilingual(), "what can go wrong", "可能出现的问题", True),
+        Key("measure", Bilingual(), "what answers it", "防控措施", True),
+        Key("basis", Bilingual(), "the regulation that asks for the measure", "要求采取该措施的制度依据"),
+        Key("answers", Bilingual(), "the role that takes the measure", "落实措施的岗位"),
     ),
 )
 RISK_POINTS_FILE = Record(
-    "list of risk points", (Key("risk_points", ListOf(Raw("risk_point")), "the risk points", True),)
+    "list of risk points", (Key("risk_points", ListOf(Raw("risk_point")), "the risk points", "风险点", True),)
 )
 
 

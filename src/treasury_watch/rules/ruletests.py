@@ -15,30 +15,56 @@ from treasury_watch.rules.shapes import Duration, Key, Line, ListOf, Moment, Raw
 from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode
 from treasury_watch.rules.types import field_type
 
-VERDICTS = ("pass", "record", "warn", "intercept", "prohibit")
+VERDICTS = {"pass": "放行", "record": "仅记录", "warn": "预警", "intercept": "拦截", "prohibit": "禁止"}
 STEP = Record(
     "step",
     (
-        Key("at", Duration(zero=True), "how long after the start", True),
-        Key("pay", Raw("pay"), "the fields in which the instruction differs from `test_base`", True),
-        Key("expect", Raw("expect"), "the verdict, or the verdict with the ids of all live hits", True),
+        Key("at", Duration(zero=True), "how long after the start", "距开始时间多久", True),
+        Key(
+            "pay",
+            Raw("pay"),
+            "the fields in which the instruction differs from `test_base`",
+            "支付指令中与 `test_base` 不同的字段",
+            True,
+        ),
+        Key(
+            "expect",
+            Raw("expect"),
+            "the verdict, or the verdict with the ids of all live hits",
+            "预期判定，或判定加全部正式生效的命中规则编号",
+            True,
+        ),
     ),
     later={"dispose": "disposition"},
 )
 TEST = Record(
     "test",
     (
-        Key("name", Line(), "what it shows, as a sentence", True),
-        Key("start", Moment(), "the time that steps are offsets from", True),
-        Key("steps", ListOf(Raw("step"), 1, limits.STEPS), "instructions, in the order in which they arrive", True),
+        Key("name", Line(), "what it shows, as a sentence", "用一句话说明测试什么", True),
+        Key("start", Moment(), "the time that steps are offsets from", "各步骤时间的起点", True),
+        Key(
+            "steps",
+            ListOf(Raw("step"), 1, limits.STEPS),
+            "instructions, in the order in which they arrive",
+            "按到达顺序排列的支付指令",
+            True,
+        ),
     ),
 )
 REASONS = ("reason_zh", "reason_en")
 EXPECT = Record(
     "expectation",
     (
-        *(Key(verdict, ListOf(Line()), f"verdict {verdict}, and the ids of all live hits") for verdict in VERDICTS),
-        *(Key(reason, Line(), "the text of one hit's reason") for reason in REASONS),
+        *(
+            Key(
+                verdict,
+                ListOf(Line()),
+                f"verdict {verdict}, and the ids of all live hits",
+                f"{zh}，及全部正式生效的命中规则编号",
+            )
+            for verdict, zh in VERDICTS.items()
+        ),
+        *(Key(reason, Line(), "the text of one hit's reason", "其中一个命中的理由全文") for reason in REASONS),
     ),
 )
 

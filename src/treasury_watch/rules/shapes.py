@@ -27,6 +27,11 @@ class Shape(Protocol):
     def schema(self) -> JsonSchema: ...
 
 
+def described(en: str, zh: str) -> JsonSchema:
+    """What an editor shows of a key or an operator: a paragraph in each language."""
+    return {"description": f"{en}\n\n{zh}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One key of a mapping: adding it here is all that the reader and the JSON Schema need."""
@@ -34,7 +39,11 @@ class Key:
     name: str
     shape: Shape
     doc: str
+    zh: str  # the same in Chinese
     required: bool = False
+
+    def schema(self) -> JsonSchema:
+        return self.shape.schema() | described(self.doc, self.zh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +261,7 @@ class Record:
     def schema(self) -> JsonSchema:
         return {
             "type": "object",
-            "properties": {key.name: key.shape.schema() | {"description": key.doc} for key in self.keys},
+            "properties": {key.name: key.schema() for key in self.keys},
             "required": [key.name for key in self.keys if key.required],
             "additionalProperties": False,
         }
@@ -273,7 +282,10 @@ class Bilingual:
         return _BOTH.schema()
 
 
-_BOTH = Record("text in both languages", (Key("zh", Line(), "in Chinese", True), Key("en", Line(), "in English", True)))
+_BOTH = Record(
+    "text in both languages",
+    (Key("zh", Line(), "in Chinese", "中文", True), Key("en", Line(), "in English", "英文", True)),
+)
 
 
 def unknown_key(key: ScalarNode, what: str, known: Iterable[str], report: Report) -> None:

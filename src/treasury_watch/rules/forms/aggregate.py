@@ -22,31 +22,41 @@ AggregateKind = Literal["sum", "count", "min", "max", "avg", "distinct"]
 Period = Literal["day", "week", "month", "quarter", "fiscal_year"]
 
 KINDS = {
-    "sum": "the sum of this field",
-    "count": "how many instructions have this field",
-    "min": "the smallest value of this field",
-    "max": "the greatest value of this field",
-    "avg": "the mean of this field",
-    "distinct": "how many different values this field has",
+    "sum": ("the sum of this field", "该字段之和"),
+    "count": ("how many instructions have this field", "有该字段的支付指令笔数"),
+    "min": ("the smallest value of this field", "该字段的最小值"),
+    "max": ("the greatest value of this field", "该字段的最大值"),
+    "avg": ("the mean of this field", "该字段的平均值"),
+    "distinct": ("how many different values this field has", "该字段不同取值的个数"),
 }
-BY = Key("by", Raw("fields"), "the fields that the counted instructions share; [] for all of the partition", True)
+BY = Key(
+    "by",
+    Raw("fields"),
+    "the fields that the counted instructions share; [] for all of the partition",
+    "统计时按哪些字段分组；[] 为整个分区",
+    True,
+)
 COUNTED = (
-    Key("where", Raw("condition"), "which instructions count"),
+    Key("where", Raw("condition"), "which instructions count", "统计哪些支付指令"),
     Key(
         "population",
         Word("population", ("executed", "attempted")),
         "executed (default): passed or warned; attempted: all",
+        "executed 已执行（默认）：放行或预警的；attempted 全部",
     ),
 )
 _BOUNDS = (
-    Key("window", Duration(), "event time in (t − window, t]"),
+    Key("window", Duration(), "event time in (t − window, t]", "窗口：事件时间在 (t − window, t] 内"),
     Key(
-        "period", Word("period", ("day", "week", "month", "quarter", "fiscal_year")), "from its start in the zone to t"
+        "period",
+        Word("period", ("day", "week", "month", "quarter", "fiscal_year")),
+        "from its start in the zone to t",
+        "周期：从该时区内周期开始到 t",
     ),
 )
 RECORDS = {
-    kind: Record(f"{kind} feature", (Key(kind, Raw("field"), doc, True), BY, *_BOUNDS, *COUNTED))
-    for kind, doc in KINDS.items()
+    kind: Record(f"{kind} feature", (Key(kind, Raw("field"), *docs, True), BY, *_BOUNDS, *COUNTED))
+    for kind, docs in KINDS.items()
 }
 # The longest a period can reach back, the odd hour of a zone change included. A fiscal year is known by its number,
 # and counts for instructions of the calendar years before, of and after it.

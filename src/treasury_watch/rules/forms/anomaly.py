@@ -22,6 +22,7 @@ RECORD = Record(
             "anomaly",
             Word("anomaly", ("p_value",)),
             "p_value: the share of ordinary payments that are as odd as this one, 0 to 1; missing without a model",
+            "p_value：与本笔同样异常的正常支付所占比例，0 到 1；没有模型时缺失",
             True,
         ),
     ),

@@ -19,8 +19,13 @@ from treasury_watch.rules.types import NUMERIC, Sort, Type, type_of
 
 ArithmeticKind = Literal["add", "sub", "mul", "div"]
 
-KINDS = {"add": "a + b + …", "sub": "a − b", "mul": "a × b × …", "div": "a ÷ b; missing if b is 0"}
-RECORDS = {kind: Record(f"{kind} feature", (Key(kind, Raw("operands"), doc, True),)) for kind, doc in KINDS.items()}
+KINDS = {
+    "add": ("a + b + …", "各项之和"),
+    "sub": ("a − b", "两项之差"),
+    "mul": ("a × b × …", "各项之积"),
+    "div": ("a ÷ b; missing if b is 0", "两项之商；除数为 0 时缺失"),
+}
+RECORDS = {kind: Record(f"{kind} feature", (Key(kind, Raw("operands"), *docs, True),)) for kind, docs in KINDS.items()}
 _EXACT: Mapping[str, Callable[..., Any]] = {
     "add": values.add_exact,
     "sub": values.sub_exact,

@@ -20,9 +20,15 @@ from treasury_watch.rules.types import Sort, Type
 RECORD = Record(
     "first_seen feature",
     (
-        Key("first_seen", Raw("field"), "the field whose value may be new", True),
+        Key("first_seen", Raw("field"), "the field whose value may be new", "判断取值是否首次出现的字段", True),
         BY,
-        Key("lookback", Duration(), "new: not seen in (t − lookback, t)", True),
+        Key(
+            "lookback",
+            Duration(),
+            "new: not seen in (t − lookback, t)",
+            "首次出现：在 (t − lookback, t) 内未出现过",
+            True,
+        ),
         *COUNTED,
     ),
 )

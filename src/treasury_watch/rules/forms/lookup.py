@@ -21,9 +21,15 @@ from treasury_watch.rules.types import COLUMN_TYPES, Sort, Type, field_type
 RECORD = Record(
     "lookup",
     (
-        Key("lookup", Raw("name"), "the table", True),
-        Key("key", Raw("fields"), "the field or fields that the table's key columns are compared with", True),
-        Key("column", Raw("name"), "the column whose value is wanted", True),
+        Key("lookup", Raw("name"), "the table", "表", True),
+        Key(
+            "key",
+            Raw("fields"),
+            "the field or fields that the table's key columns are compared with",
+            "与表的键列比对的一个或多个字段",
+            True,
+        ),
+        Key("column", Raw("name"), "the column whose value is wanted", "取值的列", True),
     ),
 )
 _KINDS = {

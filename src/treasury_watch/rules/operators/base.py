@@ -30,6 +30,7 @@ class Operator(ABC):
 
     name: str
     doc: str
+    zh: str  # the same in Chinese
     sorts: frozenset[Sort] = ANY
     local: Sort = Sort.LOCAL
     free_text: bool = False

@@ -29,8 +29,8 @@ _EXCEPTED = ListOf(Line(), limit=limits.CHOICES)
 WORDS = Record(
     "list of words",
     (
-        Key("list", Raw("name"), "a list of the rule set", True),
-        Key("except", _EXCEPTED, "words in which these words do not count"),
+        Key("list", Raw("name"), "a list of the rule set", "规则集中的词表", True),
+        Key("except", _EXCEPTED, "words in which these words do not count", "例外词：出现在这些词之中的不算"),
     ),
 )
 _PATTERN_MEMORY = limits.PATTERN_BYTES.most  # bounds the compiled form of a pattern, as MAX_TEXT does its text

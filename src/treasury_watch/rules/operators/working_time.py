@@ -26,8 +26,20 @@ _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][
 WORKING_TIME = Record(
     "working time",
     (
-        Key("calendar", IDENTIFIER, "a calendar of the rule set, for holidays and make-up working days", True),
-        Key("hours", Name(_HOURS.pattern, 'hours such as "08:30-18:00"'), "from (included) to (excluded)", True),
+        Key(
+            "calendar",
+            IDENTIFIER,
+            "a calendar of the rule set, for holidays and make-up working days",
+            "规则集中的日历，用于节假日和调休上班日",
+            True,
+        ),
+        Key(
+            "hours",
+            Name(_HOURS.pattern, 'hours such as "08:30-18:00"'),
+            "from (included) to (excluded)",
+            "起（含）止（不含）时刻",
+            True,
+        ),
     ),
 )
 
