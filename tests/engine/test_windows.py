@@ -24,7 +24,6 @@ from treasury_watch.engine.windows import (
     held,
     least,
     mean,
-    oldest,
     packed_of,
     packed_since,
     remove_entry,
@@ -98,7 +97,6 @@ class Key:
         packed = self.packed(self.naive)
         assert packed_of(entries, self.keeps) == packed
         assert count(entries, self.keeps) == len(self.naive)
-        assert oldest(entries, self.keeps) == self.naive[0][0]
         again = held(packed[:], self.keeps)
         assert packed_of(again, self.keeps) == packed
         if isinstance(entries, Blocks):
@@ -243,4 +241,3 @@ def test_an_entry_at_the_boundary_is_kept(size: int) -> None:
     series = key_of(*((number, 1) for number in range(size))).series
     trim(series, "k", size - 1, True)
     assert count(series["k"], True) == 1
-    assert oldest(series["k"], True) == size - 1
