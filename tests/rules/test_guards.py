@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from tests.builders import make_instruction
 from tests.engine.bench import Bench
 from tests.properties.test_conditions import LISTS, TABLES, instructions, nested, plain_leaves
-from tests.rulesets import DAY, aggregate, leaf, ref, yuan
+from tests.rulesets import DAY, HOUR, aggregate, leaf, ref, yuan
+from treasury_watch.rules.forms.arithmetic import Arithmetic
 from treasury_watch.rules.guards import guard_of, in_order, is_of_text, rest_of
 from treasury_watch.rules.schema import All, Any_, Condition, FieldRef, None_, Not, WordList
 
@@ -85,3 +86,16 @@ def test_a_word_that_expires_is_asked_on_its_day() -> None:
     for day, counts in (("2025-03-05", True), ("2025-03-06", False), ("2025-03-05", True)):
         instruction = make_instruction(purpose="礼品", event_time=f"{day}T10:00:00+08:00")
         assert bench.judge(instruction)[-1] is counts
+
+
+def test_a_long_feature_may_ask_what_is_asked_once_for_each_text() -> None:
+    """Its code is long enough to be computed before any rule is asked."""
+    words = tuple(leaf("purpose", "contains", word) for word in ("烟", "酒", "茶"))
+    sums = tuple(
+        ref(aggregate("sum", "amount", "budget_unit", "payee_account", where=words[at % 3], window_us=(at + 1) * HOUR))
+        for at in range(12)
+    )
+    bench = Bench((*words, leaf(ref(Arithmetic("add", sums)), "gt", yuan("0.00"))))
+    assert bench.judge(make_instruction(purpose="酒", amount="1.00")) == [False, True, False, True]
+    assert bench.judge(make_instruction(purpose="水", amount="1.00")) == [False, False, False, True]
+    assert bench.judge(make_instruction(purpose="水", amount="1.00", budget_unit="other"))[-1] is False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -80,6 +79,7 @@ class Days:
         return found
 
 
-def year_starts(zone: str) -> Callable[[int], int]:
-    """The instant (microseconds since the epoch) at which a calendar year starts in a zone, as a function of it."""
-    return lru_cache(256)(lambda year: Days(zone).midnight(date(max(year, 1), 1, 1)))
+@lru_cache(4096)
+def year_start(zone: str, year: int) -> int:
+    """The instant (microseconds since the epoch) at which a calendar year starts in a zone."""
+    return Days(zone).midnight(date(max(year, 1), 1, 1))

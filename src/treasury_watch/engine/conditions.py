@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from treasury_watch.domain.calendar import LocalDay, year_starts
+from treasury_watch.domain.calendar import LocalDay, year_start
 from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, Kind, account_form, field_of, name_form
 from treasury_watch.engine import windows
 from treasury_watch.engine.program import Program
@@ -76,7 +76,7 @@ class Judged:
         simpler = operator.spelled_out(leaf)
         if simpler is not leaf:
             return self.truth(simpler)
-        left, kind = self.value(leaf.subject, None if operator.sees_missing else leaf.operand)
+        left, kind = self.value(leaf.subject, operator.context(leaf.operand))
         if left is None and not operator.sees_missing:
             return None
         return operator.holds(self, left, kind, leaf.operand)
@@ -194,7 +194,7 @@ class Judged:
         """Whether the history of an aggregate begins too late for its window."""
         since: int = self.scope.since[self.program.series_of(aggregate).index]
         if aggregate.period == "fiscal_year":
-            return year_starts(self.ruleset.timezone)(self.fiscal_year - 1) < since - 1
+            return year_start(self.ruleset.timezone, self.fiscal_year - 1) < since - 1
         return bool(self._after(aggregate) < since - 1)
 
     def absent(self, operand: Any, context: Any) -> Iterator[str]:

@@ -24,6 +24,7 @@ from treasury_watch.rules.evaluation import Truth
 from treasury_watch.rules.forms.aggregate import Aggregate
 from treasury_watch.rules.forms.first_seen import FirstSeen
 from treasury_watch.rules.meaning import in_effect, leaves, runtime_value
+from treasury_watch.rules.operators import OPERATORS
 from treasury_watch.rules.phrases import feature_phrase, operand_phrase, test_phrase
 from treasury_watch.rules.schema import (
     All,
@@ -195,10 +196,11 @@ def _node(condition: Condition, judged: Judged) -> Node:
         case Not(item):
             return Node("not", truth, (_node(item, judged),))
         case Leaf(subject, _, operand):
-            kind = judged.value(subject, operand)[1]
+            context = OPERATORS[condition.operator].context(operand)
+            kind = judged.value(subject, context)[1]
             terms = tuple(_term(each, judged, kind) for each in _operands(operand) if _has_value(each))
             return Node(
-                "leaf", truth, (), _term(subject, judged, operand), test_phrase(condition), terms, condition.span
+                "leaf", truth, (), _term(subject, judged, context), test_phrase(condition), terms, condition.span
             )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from treasury_watch.domain.calendar import Days, year_starts
+from treasury_watch.domain.calendar import Days, year_start
 from treasury_watch.rules.forms.aggregate import Aggregate
 from treasury_watch.rules.plan import Series, features, needed_by, series_key
 from treasury_watch.rules.schema import Condition, Rule
@@ -80,7 +80,7 @@ def _covered(aggregate: Aggregate, since: int, days: Days) -> int:
             case "quarter":
                 start = day.quarter_us
             case "fiscal_year":
-                start = year_starts(days.zone.key)(day.year - 1)
+                start = year_start(days.zone.key, day.year - 1)
         if start >= since:
             break
         at = day.next_day_us

@@ -19,12 +19,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from functools import reduce
+from functools import partial, reduce
 from itertools import groupby
 from operator import or_
 from typing import Any
 
-from treasury_watch.domain.calendar import year_starts
+from treasury_watch.domain.calendar import year_start
 from treasury_watch.domain.payment import Kind, field_of
 from treasury_watch.rules.evaluation import CutCode, Expression
 from treasury_watch.rules.forms.aggregate import Aggregate
@@ -117,7 +117,9 @@ class Compiler:
         for series in reversed([*self._series.values()]):
             body += self._addition(series)
         body.append("return outcome")
+        masks = self._masks()
         head = [f"{name} = {code}" for name, code in (*self._prelude.items(), *self._early.items())]
+        head += masks
         if self._lazy:
             head.append(" = ".join(name for name, _ in self._lazy.values()) + " = U")
         head += [f"{name} = {code}" for name, code in self._first.values()]  # last: they may ask for all of these
@@ -135,20 +137,23 @@ class Compiler:
             indent = "    " if guarded and len(rules) > 1 else ""
             body += [f"if m & {run}:"] if indent else []
             body += [indent + line for _, lines in rules for line in lines]
-        fields = self._fields
+        return body
+
+    def _masks(self) -> list[str]:
+        """Code that looks up what fields of few values and single texts say: once, before anything asks for it."""
+        lines: list[str] = []
         for name, asked in self._texts.items():
             if asked:
                 text = self.field(name, None).code
-                body = [
+                lines += [
                     f"m_{name} = texts_{name}.get({text})",
                     f"if m_{name} is None:",
                     f"    m_{name} = ask_{name}(texts_{name}, {text if text.isidentifier() else 'p'}, day)",
-                    *body,
                 ]
-        if not fields:
-            return body
-        key = "".join(f"p.{name}, " for name in fields)
-        return [f"m = classes.get(c := ({key}))", "if m is None:", "    m = classes[c] = classify(p, classes)", *body]
+        if self._guards:
+            key = "".join(f"p.{name}, " for name in self._fields)
+            lines += [f"m = classes.get(c := ({key}))", "if m is None:", "    m = classes[c] = classify(p, classes)"]
+        return lines
 
     def _rule(self, asked: tuple[int, Rule]) -> tuple[int, list[str]]:
         """The bit of a rule's guard (0: it has none), and the code that asks the rule."""
@@ -237,7 +242,7 @@ class Compiler:
         simpler = operator.spelled_out(leaf)
         if simpler is not leaf:
             return self._truth(simpler, strict)
-        subject = self.operand(leaf.subject, None if operator.sees_missing else leaf.operand)
+        subject = self.operand(leaf.subject, operator.context(leaf.operand))
         guards: list[str] = []
         x = subject.code if operator.sees_missing else self.guarded(subject, strict, guards)
         test = operator.code(self, x, subject.kind, leaf.operand, strict, guards)
@@ -435,8 +440,8 @@ class Compiler:
             absent.append("not -1 <= day.year - fiscal_year <= 1")
         if series.index in self._warming:
             if series.key.fiscal:
-                year_start = self.constant(("year_start",), lambda: year_starts(self.ruleset.timezone))
-                after = f"{year_start}(fiscal_year - 1)"
+                starts = self.constant(("year_start",), lambda: partial(year_start, self.ruleset.timezone))
+                after = f"{starts}(fiscal_year - 1)"
             absent.append(f"{after} < scope.since[{series.index}] - 1")
         own = "None" if series.key.field is None else self._own(series)
         return CutCode(entries, part, counted, own, series.symbolic, tuple(absent))

@@ -57,6 +57,10 @@ class Operator(ABC):
         for: so that a choice that is there decides even if another is missing."""
         return leaf
 
+    def context(self, operand: Any) -> Any:
+        """What a local field that is its subject is read as: what it is compared with."""
+        return operand
+
     @abstractmethod
     def code(self, coder: Coder, x: str, kind: Kind, operand: Any, strict: bool, guards: list[str]) -> str:
         """Generated code of the test, where `x` is the subject, present unless the operator sees missing ones.

@@ -84,6 +84,9 @@ class IsMissing(Operator):
 
     sees_missing = True
 
+    def context(self, operand: Any) -> Any:
+        return None  # whatever it is, it is there
+
     def schema(self) -> JsonSchema:
         return {"type": "boolean"}
 
