@@ -502,3 +502,11 @@ def test_a_single_limit_always_has_its_turning_point(operator: str, limit: int, 
     explanation, fires = judged(leaf("amount", operator, in_yuan(limit)), [], amount)
     ((turn, _),) = explanation.turns
     assert (turn.fires, abs(int(turn.edge.value) - limit) <= 1) == (fires, True)
+
+
+@pytest.mark.parametrize("value", ["江岸", 2.5, True])
+def test_a_local_field_that_is_there_is_shown_whatever_it_is(value: object) -> None:
+    leaf_node = explained(make_rule("R", leaf("attributes.x", "is_missing", False)), attributes={"x": value}).node
+    assert leaf_node.truth is True
+    assert leaf_node.subject is not None
+    assert leaf_node.subject.value is not None

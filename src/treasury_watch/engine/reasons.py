@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
-from decimal import Decimal
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-from treasury_watch.domain.payment import Kind, field_of, masked
+from treasury_watch.domain.payment import Kind, field_of
 from treasury_watch.domain.verdict import Excepted, Hit, HitMode, Text
 from treasury_watch.engine.conditions import Judged
+from treasury_watch.engine.shown import Shown, shown_field, shown_value
 from treasury_watch.rules.operators import OPERATORS
 from treasury_watch.rules.plan import needed_by
 from treasury_watch.rules.schema import All, Any_, Condition, Leaf, None_, Not, Rule
-from treasury_watch.rules.values import money_text, number_text
 
+_ABSENT = {"zh": "（缺失）", "en": "(missing)"}
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -59,18 +58,6 @@ def _excepted(rule: Rule, judged: Judged) -> Excepted | None:
     return None
 
 
-class _Shown(NamedTuple):
-    """A value as text in both languages, and as evidence is written."""
-
-    zh: str
-    en: str
-    plain: str
-
-
-_ABSENT = _Shown("（缺失）", "(missing)", "")
-_BOOLEANS = {False: _Shown("否", "no", "false"), True: _Shown("是", "yes", "true")}
-
-
 @cache
 def _names(reason: Text, *others: str) -> tuple[str, ...]:
     """Every name that evidence is given of: those the reason speaks of, and every feature and parameter of the rule."""
@@ -83,57 +70,26 @@ def _parts(template: str) -> tuple[str, ...]:
     return tuple(_PLACEHOLDER.split(template))
 
 
-def _render(template: str, found: Mapping[str, _Shown | None], language: Literal["zh", "en"]) -> str:
+def _render(template: str, found: Mapping[str, Shown | None], language: Literal["zh", "en"]) -> str:
     parts = list(_parts(template))
     for at in range(1, len(parts), 2):
         shown = found[parts[at]]
-        parts[at] = getattr(_ABSENT if shown is None else shown, language)
+        parts[at] = _ABSENT[language] if shown is None else _said(shown, language)
     return "".join(parts)
 
 
-def _shown(name: str, rule: Rule, judged: Judged) -> _Shown | None:
+def _said(shown: Shown, language: Literal["zh", "en"]) -> str:
+    """A value in a sentence: words in its language, numbers plain."""
+    return str(getattr(shown, language)) if shown.kind in (Kind.ENUM, Kind.BOOLEAN) else shown.plain
+
+
+def _shown(name: str, rule: Rule, judged: Judged) -> Shown | None:
     """What a name of the reason stands for: a feature, a parameter or a field; `None` if it is missing."""
     if name in rule.features:
-        value, kind = judged.feature(rule.features[name])
-    elif name in rule.params:
-        value, kind = judged.param(rule.params[name]), Kind.ATTRIBUTE
-    else:
-        value, kind = _field(name, judged)
-    if value is None:
-        return None
-    if isinstance(value, _Shown):
-        return value
-    if isinstance(value, bool):
-        return _BOOLEANS[value]
-    text = _text(value, kind)
-    return _Shown(text, text, text)
-
-
-def _field(name: str, judged: Judged) -> tuple[Any, Kind]:
-    """A field as it was sent, not in the form in which it is compared."""
-    known = field_of(name)
-    assert known is not None, name
-    if known.kind in (Kind.MONEY, Kind.ATTRIBUTE) or name in ("fiscal_year", "currency"):
-        return judged.field(name)[0], known.kind
-    value = getattr(judged.instruction, name)
-    if known.kind is Kind.TIME:
-        value = value.astimezone(judged.program.days.zone).isoformat(sep=" ", timespec="seconds")
-    elif known.kind is Kind.ENUM and value is not None:
-        value = _Shown(known.values[value], value, value)
-    return value, known.kind
-
-
-def _text(value: Any, kind: Kind) -> str:
-    match kind:
-        case Kind.ACCOUNT:
-            return masked(value)
-        case Kind.MONEY:
-            return money_text(value)
-        case Kind.DATE:
-            return (value if isinstance(value, date) else date.fromordinal(value)).isoformat()
-        case Kind.ATTRIBUTE:  # as it is written in the rule or the message
-            return f"{value:f}" if isinstance(value, Decimal) else str(value)
-    return value if isinstance(value, str) else number_text(value)
+        return shown_value(*judged.feature(rule.features[name]))
+    if name in rule.params:
+        return shown_value(judged.param(rule.params[name]), Kind.ATTRIBUTE)
+    return shown_field(name, judged)
 
 
 def _title(name: str, rule: Rule) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import islice
 from types import MappingProxyType
+from typing import TypeVar
 
 from treasury_watch.rules.calendars import read_calendar
 from treasury_watch.rules.canonical import reference_hash, set_hash
@@ -38,9 +39,9 @@ def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
     if _too_large(files, report):
         return None, report.diagnostics
     roots = _roots(files, report)
-    lists = _read_lists(roots, report)
-    tables = _read_tables(roots, files, report)
-    calendars = _read_calendars(roots, report)
+    lists = _named("list", roots["list"], lambda _, root: read_list(root, report), report)
+    tables = _read_tables(roots["table"], files, report)
+    calendars = _named("calendar", roots["calendar"], lambda _, root: read_calendar(root, report), report)
     reference = Reference(lists, tables, calendars, whole=not report.diagnostics)
     for root in roots["risk_points"].values():
         read_risk_points(root, report)
@@ -150,42 +151,32 @@ def _roots(files: Mapping[str, bytes], report: Report) -> dict[str, dict[str, Ma
     return roots
 
 
-def _read_lists(roots: Mapping[str, Mapping[str, MappingNode]], report: Report) -> dict[str, NamedList]:
-    lists: dict[str, NamedList] = {}
-    for root in roots["list"].values():
-        found = read_list(root, report)
+_Named = TypeVar("_Named", NamedList, Calendar, Table)
+
+
+def _named(
+    kind: str, roots: Mapping[str, MappingNode], read: Callable[[str, MappingNode], _Named | None], report: Report
+) -> dict[str, _Named]:
+    """The lists, tables or calendars that could be read, by name."""
+    named: dict[str, _Named] = {}
+    for path, root in roots.items():
+        found = read(path, root)
         if found is not None:
-            if found.name in lists:
-                report.error(root.span, "TW110", f"a second list `{found.name}`", "rename one, or join them")
-            lists[found.name] = found
-    return lists
+            if found.name in named:
+                report.error(root.span, "TW110", f"a second {kind} `{found.name}`", "rename one, or join them")
+            named[found.name] = found
+    return named
 
 
-def _read_calendars(roots: Mapping[str, Mapping[str, MappingNode]], report: Report) -> dict[str, Calendar]:
-    calendars: dict[str, Calendar] = {}
-    for root in roots["calendar"].values():
-        found = read_calendar(root, report)
-        if found is not None:
-            if found.name in calendars:
-                report.error(root.span, "TW110", f"a second calendar `{found.name}`", "rename one, or join them")
-            calendars[found.name] = found
-    return calendars
-
-
-def _read_tables(
-    roots: Mapping[str, Mapping[str, MappingNode]], files: Mapping[str, bytes], report: Report
-) -> dict[str, Table]:
-    tables: dict[str, Table] = {}
-    for path, root in roots["table"].items():
+def _read_tables(roots: Mapping[str, MappingNode], files: Mapping[str, bytes], report: Report) -> dict[str, Table]:
+    def read_one(path: str, root: MappingNode) -> Table | None:
         csv_path = path.removesuffix(".yaml") + ".csv"
-        found = read_table(root, csv_path, files.get(csv_path), report)
-        if found is not None:
-            if found.name in tables:
-                report.error(root.span, "TW110", f"a second table `{found.name}`", "rename one, or join them")
-            tables[found.name] = found
+        return read_table(root, csv_path, files.get(csv_path), report)
+
+    tables = _named("table", roots, read_one, report)
     for path in files:
         sidecar = path.removesuffix(".csv") + ".yaml"
-        if path.endswith(".csv") and sidecar not in roots["table"] and sidecar not in files:
+        if path.endswith(".csv") and sidecar not in roots and sidecar not in files:
             report.error(
                 Span(path, 1, 1), "TW501", "a CSV file without its declaration", f"declare its columns in {sidecar}"
             )
