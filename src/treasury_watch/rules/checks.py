@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from treasury_watch.domain.calendar import DAY_US
 from treasury_watch.domain.payment import FIELDS
 from treasury_watch.rules.calendars import years_without
 from treasury_watch.rules.canonical import condition_of, logic_hash
 from treasury_watch.rules.catalogue import Row
 from treasury_watch.rules.coverage import cases_of
 from treasury_watch.rules.diagnostics import Diagnostic, Severity, did_you_mean
+from treasury_watch.rules.forms.aggregate import Aggregate
 from treasury_watch.rules.forms.anomaly import Anomaly
 from treasury_watch.rules.lock import FILE_NAME, Locked, locked_rules
 from treasury_watch.rules.meaning import leaves
@@ -230,6 +232,41 @@ def working_times(rule: Rule) -> Iterator[Leaf]:
             yield from (leaf for leaf in leaves(condition) if leaf.operator == "working_time")
 
 
+def short_histories(kept: Kept) -> Iterator[Diagnostic]:
+    """A param in the `where` of a window has a value on every day to which that window reaches back: what is asked
+    without one is missing, and is not counted."""
+    for rule in kept.ruleset.running:
+        told = set()
+        for aggregate in needed_by(rule):
+            for leaf in leaves(aggregate.where) if aggregate.where is not None else ():
+                operands = leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand,)
+                for param in operands:
+                    if isinstance(param, Param) and param.name not in told and _begins_late(param, rule, aggregate):
+                        told.add(param.name)
+                        message = f"a window of `{rule.id}` reaches back to days on which `{param.name}` has no value"
+                        hint = "give its first value an earlier `from`, or none: those days would not be counted"
+                        yield _finding(rule.params[param.name].span, "TW610", message, hint, "warning")
+
+
+def _begins_late(param: Param, rule: Rule, aggregate: Aggregate) -> bool:
+    first = _first_day(rule.effective_from or date.min, aggregate)
+    return any(dated[0].since is not None and dated[0].since.toordinal() > first for dated in param.segments.values())
+
+
+def _first_day(since: date, aggregate: Aggregate) -> int:
+    """The earliest local day (ordinal) of the window of an instruction of that day."""
+    match aggregate.period:
+        case "day":
+            return since.toordinal()
+        case "week":
+            return since.toordinal() - since.weekday()
+        case "month":
+            return since.replace(day=1).toordinal()
+        case "quarter":
+            return since.replace(month=(since.month - 1) // 3 * 3 + 1, day=1).toordinal()
+    return since.toordinal() - -(-aggregate.reach_us // DAY_US)
+
+
 CHECKS: tuple[Callable[[Kept], Iterator[Diagnostic]], ...] = (
     untested,
     expired_exceptions,
@@ -239,6 +276,7 @@ CHECKS: tuple[Callable[[Kept], Iterator[Diagnostic]], ...] = (
     risk_points,
     catalogued,
     years_without_notice,
+    short_histories,
 )
 
 

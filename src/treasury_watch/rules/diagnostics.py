@@ -83,6 +83,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TW607": "risk-points.yaml is missing, so that risk points cannot be checked",
         "TW608": "a running rule in no row of the catalogue",
         "TW609": "a row of the catalogue without rules and without a reason",
+        "TW610": "a window that reaches back before the first value of a param that it asks",
     }
 )
 
