@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,52 +14,94 @@ from tests.engine.bench import Bench
 from tests.properties.test_conditions import LISTS, TABLES, instructions, nested, plain_leaves
 from tests.rulesets import DAY, HOUR, aggregate, leaf, ref, yuan
 from treasury_watch.rules.forms.arithmetic import Arithmetic
-from treasury_watch.rules.guards import guard_of, in_order, is_of_text, rest_of
-from treasury_watch.rules.schema import All, Any_, Condition, FieldRef, None_, Not, WordList
+from treasury_watch.rules.guards import (
+    AMOUNT,
+    CLASSED,
+    guard_of,
+    in_order,
+    is_of_amount,
+    is_of_classes,
+    is_of_text,
+    rest_of,
+)
+from treasury_watch.rules.schema import All, Any_, Condition, Dated, FieldRef, Leaf, None_, Not, Param, WordList
 
 CASH = leaf("settlement", "in", ("cash", "cash_cheque"))
 CARD = leaf("settlement", "eq", "official_card")
 SAME = leaf("settlement", "same_as", FieldRef("payment_mode"))
 LARGE = leaf("amount", "gte", yuan("1000.00"))
+PER_UNIT = leaf("amount", "gte", Param("limit", {None: (Dated(None, yuan("1000.00")),)}, "unit_level"))
+
+
+def source_of(condition: Leaf) -> str | None:
+    if is_of_classes(condition):
+        return CLASSED
+    return AMOUNT if is_of_amount(condition) else None
+
+
+def guard_in(condition: Condition, source: str) -> Condition | None:
+    return guard_of(condition, lambda each: source_of(each) == source)
 
 
 @pytest.mark.parametrize(
-    ("condition", "guard", "rest"),
+    ("condition", "of_classes", "of_amount", "rest"),
     [
-        (CASH, CASH, None),
-        (LARGE, None, LARGE),
-        (All((LARGE, CASH)), All((CASH,)), LARGE),
-        (All((LARGE, CASH, Not(LARGE))), All((CASH,)), All((LARGE, Not(LARGE)))),
-        (Any_((LARGE, CASH)), None, Any_((LARGE, CASH))),
-        (Any_((All((CASH, LARGE)), CARD)), Any_((All((CASH,)), CARD)), Any_((All((CASH, LARGE)), CARD))),
-        (None_((LARGE, CARD)), Not(Any_((CARD,))), None_((LARGE, CARD))),
-        (Not(All((CASH, LARGE))), None, Not(All((CASH, LARGE)))),
-        (SAME, None, SAME),
+        (CASH, CASH, None, None),
+        (LARGE, None, LARGE, None),
+        (PER_UNIT, None, None, PER_UNIT),
+        (All((LARGE, CASH)), All((CASH,)), All((LARGE,)), None),
+        (All((LARGE, SAME, CASH)), All((CASH,)), All((LARGE,)), SAME),
+        (All((SAME, CASH, Not(SAME))), All((CASH,)), None, All((SAME, Not(SAME)))),
+        (Any_((LARGE, CASH)), None, None, Any_((LARGE, CASH))),
+        (Any_((All((CASH, LARGE)), CARD)), Any_((All((CASH,)), CARD)), None, Any_((All((CASH, LARGE)), CARD))),
+        (None_((LARGE, CARD)), Not(Any_((CARD,))), Not(Any_((LARGE,))), None_((LARGE, CARD))),
+        (Not(All((CASH, LARGE))), None, None, Not(All((CASH, LARGE)))),
+        (SAME, None, None, SAME),
     ],
 )  # fmt: skip
-def test_a_guard_is_the_most_that_fields_of_few_values_say(
-    condition: Condition, guard: Condition | None, rest: Condition | None
+def test_a_guard_is_the_most_that_leaves_of_one_source_say(
+    condition: Condition, of_classes: Condition | None, of_amount: Condition | None, rest: Condition | None
 ) -> None:
-    assert guard_of(condition) == guard
-    assert rest_of(condition) == rest
+    assert guard_in(condition, CLASSED) == of_classes
+    assert guard_in(condition, AMOUNT) == of_amount
+    assert rest_of(condition, source_of) == rest
 
 
 @settings(max_examples=150, deadline=None)
 @given(condition=nested(plain_leaves, 3), instruction=instructions)
-def test_what_is_true_passes_its_guard_and_a_guard_with_its_rest_is_the_condition(
+def test_what_is_true_passes_its_guards_and_guards_with_their_rest_are_the_condition(
     condition: Condition, instruction: Any
 ) -> None:
-    guard, rest = guard_of(condition), rest_of(condition)
+    guards = [guard for source in (CLASSED, AMOUNT) if (guard := guard_in(condition, source)) is not None]
+    rest = rest_of(condition, source_of)
     judged = Bench((condition,), LISTS, TABLES).judged(instruction)
     truth = judged.truth(condition)
-    if guard is not None:
+    for guard in guards:
         held = judged.truth(guard)
         if truth is True:
             assert held is True
         if truth is None:
             assert held is not False
-    parts = tuple(each for each in (guard, rest) if each is not None)
-    assert judged.truth(All(parts)) is truth
+    assert judged.truth(All((*guards, *([] if rest is None else [rest])))) is truth
+
+
+@pytest.mark.parametrize("limit", ["0.00", "-5.00", "1000.00", "9999999999999999.99"])
+def test_the_stretches_of_the_amount_end_where_limits_are(limit: str) -> None:
+    """An answer is remembered for all amounts between two limits: it must turn at the limit itself."""
+    operators = ("eq", "ne", "gt", "gte", "lt", "lte")
+    conditions = tuple(leaf("amount", operator, yuan(limit)) for operator in operators)
+    bench = Bench(
+        (*conditions, leaf("amount", "between", (yuan("-5.00"), yuan(limit))), leaf("amount", "gt", Decimal("0.005")))
+    )
+    fen = int(Decimal(limit) * 100)
+    for amount in (fen - 1, fen, fen + 1, fen, fen - 1):
+        if abs(amount) >= 10**18:
+            continue
+        expected = [amount == fen, amount != fen, amount > fen, amount >= fen, amount < fen, amount <= fen]
+        expected += [-500 <= amount <= fen, amount > 0]
+        assert bench.judge(make_instruction(amount=f"{Decimal(amount) / 100:.2f}")) == expected
+    foreign = make_instruction(currency="USD")
+    assert bench.judge(foreign) == [None] * 8
 
 
 def test_cheap_conditions_are_asked_first_and_equal_ones_stay_in_place() -> None:

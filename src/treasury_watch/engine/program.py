@@ -126,8 +126,9 @@ _NAMES: dict[str, Any] = {
     "account_form": account_form,
     "name_form": name_form,
     "is_normalized": is_normalized,
+    "bisect_right": bisect_right,
     **{name: getattr(windows, name) for name in (
-        "cut_values", "cut_times", "total", "least", "greatest", "mean", "add_entry", "add_time",
+        "cut_values", "cut_times", "total", "least", "greatest", "mean", "add_entry", "add_time", "beside",
     )},
     **{name: getattr(values, name) for name in (
         "digest", "add_exact", "sub_exact", "mul_exact", "div_exact",

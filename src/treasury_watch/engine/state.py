@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -28,10 +28,12 @@ from treasury_watch.engine.symbols import Symbols
 from treasury_watch.engine.warming import ANCIENT as ANCIENT
 from treasury_watch.engine.warming import History
 from treasury_watch.engine.windows import Keyed, count, held, packed_since, remove_entry, trim
-from treasury_watch.rules.plan import Series
+from treasury_watch.rules.plan import Series, row_layout
 from treasury_watch.rules.values import simplest
 
 VERSION = 2
+_LOOKS = 4  # times in the time that an entry is kept its key is looked at: memory is held for a quarter more than that
+_PASSING_BY = 8  # what it counts for, in keys, to find that a series need not be gone through
 
 
 class Scope:
@@ -39,7 +41,7 @@ class Scope:
     event time from which on each series is whole, and `warming` the numbers of those for which that matters.
     """
 
-    __slots__ = ("ids", "series", "since", "symbols", "warming", "watermark")
+    __slots__ = ("ids", "looked_at", "series", "since", "symbols", "warming", "watermark")
 
     def __init__(self, series: int) -> None:
         self.watermark = ANCIENT
@@ -47,6 +49,7 @@ class Scope:
         self.series: list[Keyed] = [{} for _ in range(series)]
         self.symbols = Symbols()
         self.since = [ANCIENT] * series
+        self.looked_at = [ANCIENT] * series  # the watermark when a series was last gone through for what has expired
         self.warming: frozenset[int] = frozenset()
 
 
@@ -63,12 +66,14 @@ class State:
         self._series = series
         self._max_lateness_us = max_lateness_us
         self._history = History(series, max_lateness_us)
+        self._keys_at, self._owns_at = row_layout(series)
         self._layout = [max_lateness_us, *([each.name, each.reach_us] for each in series)]
         self._start = ANCIENT  # the event time before which nothing is known of any scope
         self.warming: frozenset[int] = frozenset()  # the series that are warming in any scope
         self.scopes: dict[str, Scope] = {}
-        # Flat lists, since a tuple for each addition would keep the garbage collector busy. Additions to series, oldest
-        # first: scope, series number, key, time. Ids noted: scope, id, what it replaced.
+        # Flat lists, since a tuple for each entry would keep the garbage collector busy. Instructions that were added,
+        # oldest first: scope, the series that they were added to as bits, the row. Ids that were noted: scope, id, what
+        # it replaced.
         self.log: list[Any] = []
         self.new_ids: list[Any] = []
         self.touched: dict[str, tuple[Scope, int]] = {}  # scopes judged in, with the watermark they had before
@@ -123,17 +128,15 @@ class State:
                 covered = True
         if covered:
             self.warming = frozenset().union(*(scope.warming for scope in self.scopes.values()))
-        self._forget_entries(len(self.log) // 4)
+        self._forget_entries(len(self.log) // 3 * len(self._series))
         self.log.clear()
         self.new_ids.clear()
         self.touched.clear()
 
     def discard(self) -> None:
         """Undoes what the log says, newest first."""
-        for scope, index, key, us in _rows(self.log, 4):
-            value = remove_entry(scope.series[index], key, us, self._series[index].keeps)
-            if self._series[index].symbolic:
-                scope.symbols.release(value)
+        for scope, added, row in _rows(self.log, 3):
+            self._take_back(scope, added, row)
         for scope, instruction_id, replaced in _rows(self.new_ids, 3):
             del scope.ids.newest[instruction_id]
             if replaced is not None:
@@ -145,6 +148,14 @@ class State:
         self.log.clear()
         self.new_ids.clear()
         self.touched.clear()
+
+    def _take_back(self, scope: Scope, added: int, row: Sequence[Any]) -> None:
+        """Removes a row's entries from the series that are bits of `added`; each was the last added at its time."""
+        for index in _bits(added):
+            series = self._series[index]
+            value = remove_entry(scope.series[index], row[self._keys_at[index]], row[0], series.keeps)
+            if series.symbolic:
+                scope.symbols.release(value)
 
     def forget_ids(self) -> dict[str, tuple[frozenset[str], int]]:
         """Forgets every id; returns, for each partition-key value, those that could still be accepted, and the newest
@@ -166,8 +177,9 @@ class State:
     # --- forgetting ---
 
     def _forget_entries(self, keys: int) -> None:
-        """Looks at that many keys for expired entries, going round all of them: as many as were added, so that memory
-        is bounded by what was added in one round, also under keys that are never used again."""
+        """Looks at that many keys for expired entries, going round all series of which much can have expired: at least
+        as many as were added, so that memory is bounded by what was added in one round, also under keys that are never
+        used again."""
         while keys > 0:
             if not self._keys:
                 place = next(self._places, None)
@@ -176,8 +188,12 @@ class State:
                     place = next(self._places, None)
                     if place is None:
                         return
-                self._place = place
-                self._keys = list(place[0].series[place[1]])[::-1]  # the oldest last: looked at first, it has expired
+                scope, index = self._place = place
+                if scope.watermark - scope.looked_at[index] < self._history.reaches[index] // _LOOKS:
+                    keys -= _PASSING_BY
+                    continue
+                scope.looked_at[index] = scope.watermark
+                self._keys = list(scope.series[index])[::-1]  # the oldest last: looked at first, it has expired
             scope, index = self._place
             keyed, series = scope.series[index], self._series[index]
             before = scope.watermark - self._history.reaches[index]
@@ -317,6 +333,14 @@ def _rows(flat: list[Any], width: int) -> Iterator[list[Any]]:
     """The rows of a flat list, last first."""
     for at in range(len(flat) - width, -1, -width):
         yield flat[at : at + width]
+
+
+def _bits(mask: int) -> Iterator[int]:
+    """The numbers of the bits that are set, lowest first."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
 
 
 def _little(packed: array[int]) -> bytes:

@@ -110,6 +110,8 @@ def add_entry(series: Keyed, key: str | bytes, entries: int | array[int] | Block
             _add(series, key, entries, us, value, True)
     elif isinstance(entries, Blocks):
         entries.insert(us, value)
+    elif us >= entries >> 64:
+        series[key] = array("q", (entries >> 64, us, (entries & _MASK) - BIAS, value))
     else:
         _add(series, key, entries, us, value, True)
 
@@ -123,6 +125,8 @@ def add_time(series: Keyed, key: str | bytes, entries: int | array[int] | Blocks
             _add(series, key, entries, us, 0, False)
     elif isinstance(entries, Blocks):
         entries.insert(us, 0)
+    elif us >= entries:
+        series[key] = array("q", (entries, us))
     else:
         _add(series, key, entries, us, 0, False)
 

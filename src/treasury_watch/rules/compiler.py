@@ -21,7 +21,8 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial, reduce
 from itertools import groupby
-from operator import or_
+from math import floor
+from operator import attrgetter, or_
 from typing import Any
 
 from treasury_watch.domain.calendar import year_start
@@ -29,14 +30,18 @@ from treasury_watch.domain.payment import Kind, field_of
 from treasury_watch.rules.evaluation import CutCode, Expression
 from treasury_watch.rules.forms.aggregate import Aggregate
 from treasury_watch.rules.guards import (
+    AMOUNT,
+    CLASSED,
     CLASSES,
     LONG_TEXT,
     MOST_COMBINATIONS,
     MOST_TEXTS,
-    asked_by,
     guard_of,
     in_order,
+    is_of_amount,
+    is_of_classes,
     is_of_text,
+    limits_of,
     rest_of,
     texts_asked,
 )
@@ -59,8 +64,11 @@ from treasury_watch.rules.schema import (
     WordList,
 )
 
+_RUN = 8  # rules whose guards are asked together first
+_PLAIN_TEST = 60  # characters: a shorter test is repeated, since remembering its answer would cost as much
 _LONG = 4_000  # characters of code for one value: beyond it stands once, before all rules, and others name it
 _TEXT_KINDS = (Kind.TEXT, Kind.NAME, Kind.ACCOUNT, Kind.ENUM)
+_SLOT, _OWN = attrgetter("slot"), attrgetter("own")
 _PERIOD_START = {"day": "day.day_us", "week": "day.week_us", "month": "day.month_us", "quarter": "day.quarter_us"}
 
 
@@ -69,8 +77,8 @@ class Compiler:
 
     `judge(p, t, amount, day, scope, settle, log)` takes an instruction, its event time (microseconds), its amount in
     CNY (fen, or None), its local day and the scope of its partition-key value. It calls `settle(fired, …)` if a rule
-    fired, adds the instruction to the series that it belongs to, extends `log` by scope, series number, key and time
-    of each addition, and returns what `settle` returned, or None.
+    fired, adds the instruction to the series that it belongs to, extends `log` by the scope, the series that it was
+    added to (as bits) and its row (see `rules.plan`), and returns what `settle` returned, or None.
     """
 
     def __init__(
@@ -99,68 +107,64 @@ class Compiler:
         self._at_once_made: dict[Any, str] = {}
         self._temporaries = 0
         self._asked = [(index, rule) for index, rule in enumerate(ruleset.running) if in_effect(rule, ordinal)]
-        self._guards: dict[tuple[Condition, bool], int] = {}  # with the number of its bit
-        self._texts: dict[str, dict[tuple[Leaf, bool], int]] = {}  # field → what is asked of it, the same
-        rests = (rest_of(rule.when) for _, rule in self._asked)
+        texts = texts_asked((rule.when for _, rule in self._asked), self._steady)
+        self._sources: dict[str, list[tuple[int, Condition, bool]]] = {
+            CLASSED: [],
+            AMOUNT: [],
+            **{each: [] for each in texts},
+        }
+        self._answers: dict[str, dict[tuple[Leaf, bool], int]] = {source: {} for source in self._sources}
+        self._answering = False  # code is made that answers what a source is asked
+        rests = (rest_of(rule.when, self._source) for _, rule in self._asked)
         self._uses = Counter(leaf for rest in rests if rest is not None for leaf in leaves(rest))
-        self._texts = {name: {} for name in texts_asked((rule.when for _, rule in self._asked), self._steady)}
-        self._keys_at_once = {(each.by, each.fiscal) for each in series if each.where is None}
+        grouped = {name for each in series for name in each.by}
+        self._at_hand = grouped | set(texts)  # fields whose normal form nearly every payment needs
+        self._keys_at_once = {each.grouped_by for each in series if each.where is None}
 
     def source(self) -> str:
         """The source text of the function."""
         body = self._rules()
-        body += [
-            "outcome = settle(fired, p, t, amount, day, scope) if fired else None",
-            "executed = outcome is None or outcome.executed",
-        ]
-        # A series whose `where` asks for another one comes before that one.
-        for series in reversed([*self._series.values()]):
-            body += self._addition(series)
+        body.append("outcome = settle(fired, p, t, amount, day, scope) if fired else None")
+        body += self._memberships()
         body.append("return outcome")
-        masks = self._masks()
+        asked = [self._ask(source) for source in self._sources]
         head = [f"{name} = {code}" for name, code in (*self._prelude.items(), *self._early.items())]
-        head += masks
+        head += [line for lines, _ in asked for line in lines]
+        guards = [f"m_{source}" for source, guarded in self._sources.items() if guarded]
+        head += [f"m = {' & '.join(guards)}"] if guards else []
         if self._lazy:
             head.append(" = ".join(name for name, _ in self._lazy.values()) + " = U")
         head += [f"{name} = {code}" for name, code in self._first.values()]  # last: they may ask for all of these
         lines = ["fired = ()", "series = scope.series", *head, *body]
-        return self._classify() + self._ask_texts() + _function("judge(p, t, amount, day, scope, settle, log)", lines)
+        functions = "".join(function for _, function in asked)
+        return functions + _function("judge(p, t, amount, day, scope, settle, log)", lines)
 
     # --- rules and their guards ---
 
     def _rules(self) -> list[str]:
-        """Code that asks every rule in effect, those whose guards fail in runs."""
+        """Code that asks every rule in effect; of those that have guards several at once first."""
         body: list[str] = []
-        for guarded, group in groupby(map(self._rule, self._asked), key=lambda each: each[0] > 0):
-            rules = list(group)
-            run = reduce(or_, (bit for bit, _ in rules))
-            indent = "    " if guarded and len(rules) > 1 else ""
-            body += [f"if m & {run}:"] if indent else []
-            body += [indent + line for _, lines in rules for line in lines]
+        rules = [self._rule(at, asked) for at, asked in enumerate(self._asked)]
+        for guarded, group in groupby(rules, key=lambda each: each[0] > 0):
+            each_rule = list(group)
+            for start in range(0, len(each_rule), _RUN):
+                run = each_rule[start : start + _RUN]
+                together = guarded and len(run) > 1
+                body += [f"if m & {reduce(or_, (bit for bit, _ in run))}:"] if together else []
+                body += ["    " * together + line for _, lines in run for line in lines]
         return body
 
-    def _masks(self) -> list[str]:
-        """Code that looks up what fields of few values and single texts say: once, before anything asks for it."""
-        lines: list[str] = []
-        for name, asked in self._texts.items():
-            if asked:
-                text = self.field(name, None).code
-                lines += [
-                    f"m_{name} = texts_{name}.get({text})",
-                    f"if m_{name} is None:",
-                    f"    m_{name} = ask_{name}(texts_{name}, {text if text.isidentifier() else 'p'}, day)",
-                ]
-        if self._guards:
-            key = "".join(f"p.{name}, " for name in self._fields)
-            lines += [f"m = classes.get(c := ({key}))", "if m is None:", "    m = classes[c] = classify(p, classes)"]
-        return lines
-
-    def _rule(self, asked: tuple[int, Rule]) -> tuple[int, list[str]]:
-        """The bit of a rule's guard (0: it has none), and the code that asks the rule."""
+    def _rule(self, at: int, asked: tuple[int, Rule]) -> tuple[int, list[str]]:
+        """The bit of a rule's guards (0: it has none), and the code that asks the rule."""
         index, rule = asked
         strict = rule.on_missing == "pass"
-        guard, rest = guard_of(rule.when), rest_of(rule.when)
-        bit = 0 if guard is None else 1 << self._guards.setdefault((guard, strict), len(self._guards))
+        bit = 0
+        for source, guarded in self._sources.items():
+            guard = guard_of(rule.when, lambda leaf, source=source: self._source(leaf) == source)  # type: ignore[misc]
+            if guard is not None:
+                bit = 1 << at
+                guarded.append((bit, guard, strict))
+        rest = rest_of(rule.when, self._source)
         tests = ([f"m & {bit}"] if bit else []) + ([self._truth(rest, strict)] if rest is not None else [])
         lines = [f"if {' and '.join(tests)}:  # {rule.id}"]
         if strict:
@@ -168,42 +172,85 @@ class Compiler:
         # What is true is possible: most payments are settled by the first question.
         return bit, [*lines, f"    fired += (({index}, bool({self._truth(rule.when, True)})),)"]
 
-    def _ask_texts(self) -> str:
-        """The source of the functions that find what holds, as bits, of a text not met before."""
-        self._uses.clear()  # what is asked here is asked nowhere else
-        texts, self._texts = self._texts, {}
-        functions = ""
-        for name, asked in texts.items():
-            if asked:
-                text = self.field(name, None).code
-                bits = [f"({1 << at} if {self._test(leaf, strict)} else 0)" for (leaf, strict), at in asked.items()]
-                lines = [
-                    f"m = {' | '.join(bits)}",
-                    f"if {text} is None or len({text}) <= {LONG_TEXT}:",
-                    f"    if len(texts) >= {MOST_TEXTS}:",
-                    "        texts.clear()",
-                    f"    texts[{text}] = m",
-                    "return m",
-                ]
-                functions += _function(f"ask_{name}(texts, {text if text.isidentifier() else 'p'}, day)", lines)
-                self.constants[f"texts_{name}"] = {}
-        return functions
+    def _source(self, leaf: Leaf) -> str | None:
+        """The source that answers a leaf; `None` if it takes more than one."""
+        if is_of_classes(leaf):
+            return CLASSED
+        if is_of_amount(leaf):
+            return AMOUNT
+        name = leaf.subject.name if isinstance(leaf.subject, FieldRef) else None
+        return name if name in self._sources and is_of_text(leaf) and self._steady(leaf) else None
 
-    @property
-    def _fields(self) -> tuple[str, ...]:
-        """The fields that guards ask."""
-        asked = {name for guard, _ in self._guards for name in asked_by(guard)}
-        return tuple(name for name in CLASSES if name in asked)
-
-    def _classify(self) -> str:
-        """The source of the function that finds the guards that hold, as bits, for a combination not met before."""
-        if not self._guards:
-            return ""
+    def _ask(self, source: str) -> tuple[list[str], str]:
+        """Code that looks up what a source says, as bits of rules that it does not rule out and of leaves that hold,
+        and the source of the function that finds it for what was not met before.
+        """
+        guarded, answers = self._sources[source], self._answers[source]
+        if not guarded and not answers:
+            return [], ""
         self._uses.clear()  # what is asked here is asked nowhere else
-        bits = [f"({1 << at} if {self._truth(guard, strict)} else 0)" for (guard, strict), at in self._guards.items()]
-        lines = [f"if len(classes) >= {MOST_COMBINATIONS}:", "    classes.clear()", f"return {' | '.join(bits)}"]
+        self._answering = True
+        always = ((1 << len(self._asked)) - 1) & ~sum(bit for bit, _, _ in guarded)
+        bits = [f"({bit} if {self._truth(guard, strict)} else 0)" for bit, guard, strict in guarded]
+        bits += [f"({1 << at} if {self._test(leaf, strict)} else 0)" for (leaf, strict), at in answers.items()]
+        found = " | ".join([str(always), *bits])
+        asked = [leaf for _, guard, _ in guarded for leaf in leaves(guard)] + [leaf for leaf, _ in answers]
+        if source == AMOUNT:
+            lines, function = self._ask_amount(found, asked)
+        elif source == CLASSED:
+            lines, function = self._ask_classes(found, {leaf.subject.name for leaf in asked})
+        else:
+            lines, function = self._ask_text(source, found)
+        self._answering = False
+        return lines, function
+
+    def _ask_amount(self, found: str, asked: list[Leaf]) -> tuple[list[str], str]:
+        limits = {self._limit(each) for leaf in asked for each in limits_of(leaf)} - {None}
+        edges = sorted({edge for limit in limits for edge in (floor(limit), floor(limit) + 1)})
+        self.constants["edges"] = edges
+        self.constants["stretches"] = [None] * (len(edges) + 2)  # the last: of a missing amount
+        lines = [
+            "at = -1 if amount is None else bisect_right(edges, amount)",
+            "m_amount = stretches[at]",
+            "if m_amount is None:",
+            "    m_amount = stretches[at] = ask_amount(amount)",
+        ]
+        return lines, _function("ask_amount(amount)", [f"return {found}"])
+
+    def _limit(self, operand: Any) -> Any:
+        value = param_on(operand, None, self._ordinal) if isinstance(operand, Param) else operand
+        return None if value is None else runtime_value(value, Kind.MONEY)
+
+    def _ask_classes(self, found: str, fields: set[str]) -> tuple[list[str], str]:
         self.constants["classes"] = {}
-        return _function("classify(p, classes)", lines)
+        key = "".join(f"p.{name}, " for name in CLASSES if name in fields)
+        lines = [f"m_classes = classes.get(c := ({key}))", "if m_classes is None:", "    m_classes = ask_classes(c, p)"]
+        body = [
+            f"if len(classes) >= {MOST_COMBINATIONS}:",
+            "    classes.clear()",
+            f"m = classes[c] = {found}",
+            "return m",
+        ]
+        return lines, _function("ask_classes(c, p)", body)
+
+    def _ask_text(self, name: str, found: str) -> tuple[list[str], str]:
+        self.constants[f"texts_{name}"] = {}
+        text = self.field(name, None).code
+        given = text if text.isidentifier() else "p"
+        lines = [
+            f"m_{name} = texts_{name}.get({text})",
+            f"if m_{name} is None:",
+            f"    m_{name} = ask_{name}(texts_{name}, {given}, day)",
+        ]
+        body = [
+            f"m = {found}",
+            f"if {text} is None or len({text}) <= {LONG_TEXT}:",
+            f"    if len(texts) >= {MOST_TEXTS}:",
+            "        texts.clear()",
+            f"    texts[{text}] = m",
+            "return m",
+        ]
+        return lines, _function(f"ask_{name}(texts, {given}, day)", body)
 
     # --- conditions ---
 
@@ -226,10 +273,11 @@ class Compiler:
         return "(" + operator.join(parts) + ")"
 
     def _leaf(self, leaf: Leaf, strict: bool) -> str:
-        asked = self._texts.get(leaf.subject.name) if is_of_text(leaf) and self._steady(leaf) else None
-        if asked is not None:
-            return f"m_{leaf.subject.name} & {1 << asked.setdefault((leaf, strict), len(asked))}"
-        return self._test(leaf, strict)
+        source = None if self._answering else self._source(leaf)
+        if source is None:
+            return self._test(leaf, strict)
+        answers = self._answers[source]
+        return f"m_{source} & {1 << answers.setdefault((leaf, strict), len(self._asked) + len(answers))}"
 
     def _steady(self, leaf: Leaf) -> bool:
         """Whether the answer to a leaf is the same on every day: no word of its list expires."""
@@ -318,17 +366,21 @@ class Compiler:
             case Kind.MONEY:
                 return Expression("amount", True, kind)
             case Kind.NAME | Kind.ACCOUNT:
-                raw = f"r_{name}"
-                self._prelude[raw] = f"p.{name}"
                 # Most texts are in normal form already: that is asked here, where it costs no call.
                 if kind is Kind.ACCOUNT:
-                    normal, form = f"{raw}.isascii() and {raw}.isalnum()", "account_form"
+                    normal, form = "r.isascii() and r.isalnum()", "account_form"
                 else:
-                    normal, form = f"{raw}.isalnum() and is_normalized('NFKC', {raw})", "name_form"
-                self._prelude[f"n_{name}"] = f"{raw} if {raw} is None or {normal} else {form}({raw})"
+                    normal, form = "r.isalnum() and is_normalized('NFKC', r)", "name_form"
+                code = f"r if (r := p.{name}) is None or {normal} else {form}(r)"
+                if name not in self._at_hand:
+                    return Expression(self.once(("field", name), "n", lambda: code), may_miss, kind)
+                self._prelude[f"n_{name}"] = code
                 return Expression(f"n_{name}", may_miss, kind)
             case Kind.DATE:
-                self._prelude[f"n_{name}"] = f"p.{name} if p.{name} is None else p.{name}.toordinal()"
+                code = f"None if p.{name} is None else p.{name}.toordinal()"
+                if name not in self._at_hand:
+                    return Expression(self.once(("field", name), "n", lambda: code), may_miss, kind)
+                self._prelude[f"n_{name}"] = code
                 return Expression(f"n_{name}", may_miss, kind)
             case Kind.TIME:
                 return Expression("day.ordinal", False, Kind.DATE)
@@ -336,6 +388,8 @@ class Compiler:
                 read, kind = self._attribute_type(context)
                 local = name.removeprefix("attributes.")
                 code = f"attribute_{read}(p.attributes, {local!r})"
+                if name not in self._at_hand:
+                    return Expression(self.once(("field", code), "a", lambda: code), True, kind)
                 at = next((at for at, made in self._prelude.items() if made == code), f"a{len(self._prelude)}")
                 self._prelude[at] = code
                 return Expression(at, True, kind)
@@ -387,7 +441,10 @@ class Compiler:
             tests.append("-1 <= day.year - fiscal_year <= 1")
         if not tests:
             return "True"
-        return self.once(("counted", series.index), "c", lambda: self._joined(" and ", tests))
+        code = " and ".join(tests) if len(tests) == 1 else self._joined(" and ", tests)
+        if len(code) <= _PLAIN_TEST:
+            return code
+        return self.once(("counted", series.index), "c", lambda: code)
 
     def _own(self, series: Series) -> str:
         """Code of the judged instruction's value of the series' field."""
@@ -398,8 +455,7 @@ class Compiler:
         """Code of the judged instruction's key in the series; `None` where it lacks one of the fields."""
 
         def make() -> str:
-            names = [*series.key.by, *(["fiscal_year"] if series.key.fiscal else [])]
-            values = [self.field(name, Kind.ATTRIBUTE) for name in names]
+            values = [self.field(name, Kind.ATTRIBUTE) for name in series.key.grouped_by]
             parts = []
             for at, value in enumerate(values, 1):
                 if value.kind in (Kind.TEXT, Kind.NAME, Kind.ACCOUNT) and at < len(values):
@@ -413,8 +469,8 @@ class Compiler:
                 code = f"(k if len(k := f{''.join(parts)!r}) <= {LONG_KEY} else digest(k))" if parts else "''"
             return f"None if {missing} else {code}" if missing else code
 
-        key = ("key", series.key.by, series.key.fiscal)
-        at_once = (series.key.by, series.key.fiscal) in self._keys_at_once
+        key = ("key", series.key.grouped_by)
+        at_once = series.key.grouped_by in self._keys_at_once
         return self._at_once(key, "k", make) if at_once else self.once(key, "k", make)
 
     def _entries(self, series: Series) -> str:
@@ -446,25 +502,95 @@ class Compiler:
         own = "None" if series.key.field is None else self._own(series)
         return CutCode(entries, part, counted, own, series.symbolic, tuple(absent))
 
-    def _addition(self, series: Series) -> list[str]:
-        tests = ["executed"] if series.key.population == "executed" else []
-        counted, key = self._counted(series), self._key(series)
-        tests += [counted] if counted != "True" else []
-        may_lack_key = any(not always_present(name) for name in series.key.by)
+    def _memberships(self) -> list[str]:
+        """Code that adds the instruction to the series that it belongs to, and a row of the log that says so.
+
+        What it belongs to is found out before anything is added: a `where` may ask for another series.
+        """
+        if not self._series:
+            return []
+        counted = {series.index: self._counted(series) for series in self._series.values()}
+        lines = []
+        for index, code in counted.items():
+            if len(code) > _PLAIN_TEST:
+                lines.append(f"d{index} = {code}")
+                counted[index] = f"d{index}"
+        keys = [(slot if at_once else f"q{at}") for at, (slot, at_once) in enumerate(map(self._slot, self._by_slot()))]
+        later = [key for key in keys if key.startswith("q")]
+        lines += ["mask = 0", *([f"{' = '.join(later)} = None"] if later else [])]
+        lines += [
+            f"i{group[0].own} = None if {own} is None else t << 64 | {own} + BIAS"
+            for group, own in zip(_owning(self._series.values()), self._owns(), strict=True)
+            if not group[0].symbolic
+        ]
+        row = ", ".join(["t", "mask", *self._owns(), *keys])
+        attempted = sum(1 << series.index for series in self._series.values() if series.key.population == "attempted")
+        return [
+            *lines,
+            "if outcome is None or outcome.executed:",
+            *("    " + line for line in self._added(counted, -1)),
+            f"    log += (scope, mask, ({row}))",
+            "else:",
+            *("    " + line for line in self._added(counted, attempted)),
+            f"    log += (scope, mask & {attempted}, ({row}))",
+        ]
+
+    def _by_slot(self) -> list[list[Series]]:
+        """The series by the place of their key in a row."""
+        return [[*group] for _, group in groupby(sorted(self._series.values(), key=_SLOT), key=_SLOT)]
+
+    def _slot(self, group: list[Series]) -> tuple[str, bool]:
+        """Code of the key of all these series, and whether it is a local that is there at once."""
+        key = self._key(group[0])
+        return key, key.isidentifier()
+
+    def _owns(self) -> list[str]:
+        """Code of the values that a row holds, in the order of their places."""
+        return [self._own(group[0]) for group in _owning(self._series.values())]
+
+    def _added(self, counted: Mapping[int, str], adding: int) -> list[str]:
+        """Code that finds the series, as bits of `mask`, and adds the instruction to those among `adding`."""
+        lines: list[str] = []
+        for at, group in enumerate(self._by_slot()):
+            key, at_once = self._slot(group)
+            may_lack_key = any(not always_present(name) for name in group[0].key.by)
+            held = key if at_once else f"q{at}"
+            block: list[str] = []
+            if always := sum(1 << series.index for series in group if counted[series.index] == "True"):
+                block.append(f"mask |= {always}")
+            for series in group:
+                test, addition = (
+                    counted[series.index],
+                    self._addition(series, held) if adding >> series.index & 1 else [],
+                )
+                if test == "True":
+                    block += addition
+                    continue
+                addition = [f"mask |= {1 << series.index}", *addition]
+                if at_once:
+                    block += [f"if {test}:", *("    " + line for line in addition)]
+                elif may_lack_key:
+                    block += [f"if {test} and ({held} := {key}) is not None:", *("    " + line for line in addition)]
+                else:
+                    block += [f"if {test}:", f"    {held} = {key}", *("    " + line for line in addition)]
+            guarded = at_once and may_lack_key
+            lines += [f"if {key} is not None:"] if guarded else []
+            lines += ["    " * guarded + line for line in block]
+        return lines
+
+    def _addition(self, series: Series, key: str) -> list[str]:
+        """Code that adds the instruction to a series under a key that it has."""
         at, entries = f"series[{series.index}]", self._entries(series)
-        if may_lack_key:
-            tests.append(f"(k := {key}) is not None")
-        lines = [] if may_lack_key else [f"k = {key}"]
-        if series.keeps:
-            own = f"scope.symbols.take({self._own(series)})" if series.symbolic else self._own(series)
-            first, further = f"t << 64 | {own} + BIAS", f"add_entry({at}, k, {entries}, t, {own})"
+        lines = [] if entries.isidentifier() else [f"e = {entries}"]
+        entries = entries if entries.isidentifier() else "e"
+        if not series.keeps:
+            first, further = "t", f"add_time({at}, {key}, {entries}, t)"
+        elif series.symbolic:
+            own = f"scope.symbols.take({self._own(series)})"
+            first, further = f"beside(t, {own})", f"add_entry({at}, {key}, {entries}, t, {own})"
         else:
-            first, further = "t", f"add_time({at}, k, {entries}, t)"
-        lines += [f"if {entries} is None:", f"    {at}[k] = {first}", "else:", f"    {further}"]  # most keys are new
-        lines.append(f"log += (scope, {series.index}, k, t)")
-        if not tests:
-            return lines
-        return [f"if {' and '.join(tests)}:", *("    " + line for line in lines)]
+            first, further = f"i{series.own}", f"add_entry({at}, {key}, {entries}, t, {self._own(series)})"
+        return [*lines, f"if {entries} is None:", f"    {at}[{key}] = {first}", "else:", f"    {further}"]
 
     def _attribute_type(self, context: Any) -> tuple[str, Kind]:
         """Which accessor reads an attribute, and as what kind, from what it is compared with: a kind, an operand, or
@@ -493,3 +619,9 @@ class Compiler:
 
 def _function(head: str, lines: Iterable[str]) -> str:
     return f"def {head}:\n" + "\n".join("    " + line for line in lines) + "\n"
+
+
+def _owning(series: Iterable[Series]) -> list[list[Series]]:
+    """The series that keep values, by the place of their value in a row."""
+    keeping = sorted((each for each in series if each.keeps), key=_OWN)
+    return [[*group] for _, group in groupby(keeping, key=_OWN)]

@@ -1,10 +1,10 @@
-"""Guards (前置条件): what a rule asks of fields that have few values, answered once for each combination of values.
+"""Guards (前置条件): what one thing of an instruction alone says of all rules, answered once for each of its values.
 
-Most rules are about one kind of payment: cash, cards, some classes of spending. Whether a payment is of that kind is a
-matter of fields of which a year of a province has a few hundred combinations. The guard of a rule is the most that
-these fields alone say: where it does not hold, the rule cannot; where it does, the rest of the condition decides.
-
-Names and purposes come again and again, too: what rules ask of one text alone is asked once for each text.
+Most rules are about one kind of payment: cash, cards, some classes of spending, amounts beyond a limit. Whether a
+payment is of that kind is a matter of fields of which a year of a province has a few hundred combinations, of the
+stretch between two limits in which its amount lies, or of a text that comes again and again. Each of these is a
+*source*. The guard of a rule in a source is the most that leaves of that source alone say: where it does not hold, the
+rule cannot. So a payment is asked only the rules that no source rules out, and of those only what is left.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from treasury_watch.rules.forms.first_seen import FirstSeen
 from treasury_watch.rules.meaning import leaves
 from treasury_watch.rules.schema import All, Any_, Condition, Feature, FeatureRef, FieldRef, Leaf, None_, Not, Param
 
+Source = Callable[[Leaf], str | None]  # the source that answers a leaf; `None` if no single one does
+
+CLASSED = "classes"  # the source of the combinations of the fields below
+AMOUNT = "amount"  # the source of the stretches between limits
 CLASSES = (
     "settlement", "payment_mode", "business_type", "payee_kind", "payer_account_kind", "unit_level", "green_channel",
     "economic_class", "department_economic_class", "fund_type", "function_class",
@@ -28,27 +32,58 @@ LONG_TEXT = 64  # characters: longer texts are asked each time
 _OFTEN = 3
 _PLAIN = frozenset({"eq", "ne", "gt", "gte", "lt", "lte", "between", "in", "not_in", "is_missing", "same_as"})
 _OPERATORS = frozenset({"eq", "ne", "in", "not_in", "starts_with", "ends_with", "contains", "is_missing"})
+_OF_AMOUNT = frozenset({"eq", "ne", "gt", "gte", "lt", "lte", "between", "is_missing"})
 
 
-def guard_of(condition: Condition) -> Condition | None:
-    """The guard of a condition; `None` if it has none."""
-    bound = _bound(condition, True)
+def guard_of(condition: Condition, source: Callable[[Leaf], bool]) -> Condition | None:
+    """The most that leaves of one source say of a condition; `None` if they say nothing."""
+    bound = _bound(condition, source, True)
     return None if isinstance(bound, bool) else bound
 
 
-def rest_of(condition: Condition) -> Condition | None:
-    """What is left to ask where the guard of a condition holds; `None` if nothing is."""
-    if _few_valued(condition):
+def rest_of(condition: Condition, source: Source) -> Condition | None:
+    """What is left to ask where the guards of a condition hold in all sources; `None` if nothing is."""
+    if _is_of_one(condition, source):
         return None
     if isinstance(condition, All):
-        rests = [rest for rest in map(rest_of, condition.items) if rest is not None]
-        return rests[0] if len(rests) == 1 else All(tuple(rests))
+        rests = [rest for rest in (rest_of(item, source) for item in condition.items) if rest is not None]
+        if len(rests) > 1:
+            return All(tuple(rests))
+        return rests[0] if rests else None
     return condition
 
 
-def asked_by(guard: Condition) -> set[str]:
-    """The fields that a guard asks."""
-    return {leaf.subject.name for leaf in leaves(guard)}
+def is_of_classes(leaf: Leaf) -> bool:
+    """Whether a leaf asks for nothing but a field of few values."""
+    return (
+        isinstance(leaf.subject, FieldRef)
+        and leaf.subject.name in CLASSES
+        and leaf.operator in _OPERATORS
+        and not any(isinstance(each, (FieldRef, FeatureRef, Feature, Param)) for each in _operands(leaf))
+    )
+
+
+def is_of_amount(leaf: Leaf) -> bool:
+    """Whether a leaf compares the amount with nothing but limits that are the same for all instructions of a day."""
+    return (
+        isinstance(leaf.subject, FieldRef)
+        and leaf.subject.name == "amount"
+        and leaf.operator in _OF_AMOUNT
+        and not any(
+            isinstance(each, (FieldRef, FeatureRef, Feature))
+            or (isinstance(each, Param) and each.segment_by is not None)
+            for each in _operands(leaf)
+        )
+    )
+
+
+def limits_of(leaf: Leaf) -> tuple[object, ...]:
+    """What a leaf of the amount compares it with."""
+    return () if leaf.operator == "is_missing" else _operands(leaf)
+
+
+def _operands(leaf: Leaf) -> tuple[object, ...]:
+    return leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand,)
 
 
 def in_order(items: tuple[Condition, ...]) -> tuple[Condition, ...]:
@@ -98,33 +133,25 @@ def is_of_text(leaf: Leaf) -> bool:
     )
 
 
-def _few_valued(condition: Condition) -> bool:
-    return all(_is_few_valued(leaf) for leaf in leaves(condition))
+def _is_of_one(condition: Condition, source: Source) -> bool:
+    """Whether one source answers all of a condition."""
+    sources = {source(leaf) for leaf in leaves(condition)}
+    return len(sources) == 1 and None not in sources
 
 
-def _is_few_valued(leaf: Leaf) -> bool:
-    operands = leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand,)
-    return (
-        isinstance(leaf.subject, FieldRef)
-        and leaf.subject.name in CLASSES
-        and leaf.operator in _OPERATORS
-        and not any(isinstance(each, (FieldRef, FeatureRef, Feature, Param)) for each in operands)
-    )
-
-
-def _bound(condition: Condition, upper: bool) -> Condition | bool:
-    """The most (`upper`) or the least that few-valued fields alone say: a condition on them, or what is always so."""
-    if _few_valued(condition):
+def _bound(condition: Condition, source: Callable[[Leaf], bool], upper: bool) -> Condition | bool:
+    """The most (`upper`) or the least that leaves of a source say: a condition on them, or what is always so."""
+    if all(map(source, leaves(condition))):
         return condition
     match condition:
         case All(items):
-            return _joined(All, [_bound(item, upper) for item in items], False)
+            return _joined(All, [_bound(item, source, upper) for item in items], False)
         case Any_(items):
-            return _joined(Any_, [_bound(item, upper) for item in items], True)
+            return _joined(Any_, [_bound(item, source, upper) for item in items], True)
         case None_(items):
-            return _negated(_joined(Any_, [_bound(item, not upper) for item in items], True))
+            return _negated(_joined(Any_, [_bound(item, source, not upper) for item in items], True))
         case Not(item):
-            return _negated(_bound(item, not upper))
+            return _negated(_bound(item, source, not upper))
         case Leaf():
             return upper
 

@@ -2,11 +2,14 @@
 
 A series is what is kept: the entries under one list of keys, one `where` and one population. Windows and periods of
 any length, and sums, counts or extremes of the same field, are cut from the same series.
+
+What one instruction adds to all series is one *row*: its event time, the series that it belongs to as bits, then the
+values and the keys that they need, each once however many series need it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from treasury_watch.domain.payment import Kind, field_of
@@ -27,6 +30,7 @@ from treasury_watch.rules.schema import (
     RuleSet,
 )
 
+ROW_HEAD = 2  # a row begins with the event time and the bits of its series
 _IN_64_BITS = (Kind.MONEY, Kind.INTEGER, Kind.BOOLEAN, Kind.DATE, Kind.TIME)
 
 
@@ -41,6 +45,11 @@ class SeriesKey:
     population: Population
     fiscal: bool  # grouped by the field `fiscal_year` as well
 
+    @property
+    def grouped_by(self) -> tuple[str, ...]:
+        """The fields of which a key is made: equal lists make equal keys."""
+        return (*self.by, "fiscal_year") if self.fiscal else self.by
+
 
 @dataclass(slots=True)
 class Series:
@@ -49,6 +58,8 @@ class Series:
     index: int
     key: SeriesKey
     keeps: bool = False
+    slot: int = 0  # the place of its key among the keys of a row
+    own: int | None = None  # the place of its value among the values of a row; `None` where it keeps none
     symbolic: bool = False  # values are symbols of a scope's table: texts, and numbers that need not fit 64 bits
     reach_us: int = 0
 
@@ -150,4 +161,18 @@ def plan(ruleset: RuleSet) -> dict[SeriesKey, Series]:
                 known = field_of(feature.field)
                 series.keeps = True
                 series.symbolic = known is None or known.kind not in _IN_64_BITS
+    slots: dict[tuple[str, ...], int] = {}
+    owns: dict[tuple[str | None, bool], int] = {}
+    for series in found.values():
+        series.slot = slots.setdefault(series.key.grouped_by, len(slots))
+        if series.keeps:
+            series.own = owns.setdefault((series.key.field, series.key.numbers), len(owns))
     return found
+
+
+def row_layout(series: Iterable[Series]) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
+    """For each series, by number: the place in a row of its key, and of its value (`None` where it keeps none)."""
+    every = list(series)
+    values = 1 + max((each.own for each in every if each.own is not None), default=-1)
+    keys = tuple(ROW_HEAD + values + each.slot for each in every)
+    return keys, tuple(None if each.own is None else ROW_HEAD + each.own for each in every)

@@ -60,10 +60,15 @@ class Lookup(Feature):
 
     def code(self, coder: Coder) -> Expression:
         table = coder.ruleset.tables[self.table]
-        column = coder.constant(("column", self.table, self.column), lambda: column_of(table, self.column))
         keys = [coder.field(name, Kind.TEXT) for name in self.key]
         missing = " or ".join(f"{key.code} is None" for key in keys if key.may_miss)
-        found = f"{column}(({', '.join(key.code for key in keys)},), day.ordinal)"
+        cells = f"({', '.join(key.code for key in keys)},)"
+        if all(since is None for dated in table.rows.values() for since, _ in dated):
+            always = coder.constant(("cells", self.table, self.column), lambda: _cells(table, self.column))
+            found = f"{always}.get({cells})"
+        else:
+            column = coder.constant(("column", self.table, self.column), lambda: column_of(table, self.column))
+            found = f"{column}({cells}, day.ordinal)"
         code = coder.once(self, "v", lambda: f"None if {missing} else {found}" if missing else found)
         return Expression(code, True, column_kind(table, self.column))
 
@@ -85,14 +90,7 @@ def column_kind(table: Table, column: str) -> Kind:
 
 def column_of(table: Table, column: str) -> Column:
     """The look-up `(key cells, local day) → value or None` of one column of a table, in run-time values."""
-    kind, forms = column_kind(table, column), [column_kind(table, name) for name in table.key]
-    rows: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
-    for key, dated in table.rows.items():
-        cells = tuple(runtime_value(cell, form) for cell, form in zip(key, forms, strict=True))
-        rows[cells] = [
-            (0 if since is None else since.toordinal(), runtime_value(row[column], kind) if column in row else None)
-            for since, row in dated
-        ]
+    rows = _dated_cells(table, column)
 
     def find(key: tuple[Any, ...], ordinal: int) -> Any:
         found = None
@@ -103,6 +101,23 @@ def column_of(table: Table, column: str) -> Column:
         return found
 
     return find
+
+
+def _cells(table: Table, column: str) -> dict[tuple[Any, ...], Any]:
+    """Key cells → value or `None`, of a table without dates."""
+    return {cells: dated[-1][1] for cells, dated in _dated_cells(table, column).items()}
+
+
+def _dated_cells(table: Table, column: str) -> dict[tuple[Any, ...], list[tuple[int, Any]]]:
+    """Key cells → first local day (0: always) and value or `None`, oldest first."""
+    kind, forms = column_kind(table, column), [column_kind(table, name) for name in table.key]
+    return {
+        tuple(runtime_value(cell, form) for cell, form in zip(key, forms, strict=True)): [
+            (0 if since is None else since.toordinal(), runtime_value(row[column], kind) if column in row else None)
+            for since, row in dated
+        ]
+        for key, dated in table.rows.items()
+    }
 
 
 def read_lookup(form: str, read: dict[str, Any], node: MappingNode, scope: Scope) -> Lookup | None:
