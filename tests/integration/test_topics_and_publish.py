@@ -10,7 +10,7 @@ from tests.integration.installation import Installation, payments
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.kafka.publish import publish
-from treasury_watch.adapters.kafka.topics import TOPICS, Finding, check_topics, create_topics
+from treasury_watch.adapters.kafka.topics import TOPICS, Finding, check_topics, create_topics, partitions_of
 from treasury_watch.adapters.settings import load_settings
 from treasury_watch.adapters.wire import encode_instruction
 
@@ -37,7 +37,18 @@ async def test_a_wrong_partition_count_is_found_and_missing_topics_are_created_a
     assert report.created == []
     assert report.findings[0] == Finding("count.payments", "3 partitions", "4 partitions")
     assert str(report.findings[0]) == "count.payments: found 3 partitions, expected 4 partitions"
-    assert [each.topic for each in report.findings] == [f"count.{name}" for name in TOPICS]
+    of_one = {"rules", "reference"}
+    assert [each.topic for each in report.findings] == [f"count.{name}" for name in TOPICS if name not in of_one]
+
+
+async def test_rules_and_reference_data_have_one_partition_whatever_the_payments_have(
+    broker: str, tmp_path: Path
+) -> None:
+    settings = installation(broker, tmp_path, "one", partitions=3).settings
+    await create_topics(settings)
+    names = {"payments": 3, "dispositions": 3, "applied": 3, "state": 3, "rules": 1, "reference": 1}
+    assert {name: partitions_of(name, settings) for name in names} == names
+    assert await check_topics(settings) == []
 
 
 async def test_topics_that_are_missing_are_named(broker: str, tmp_path: Path) -> None:
