@@ -114,7 +114,8 @@ class Compiler:
             **{each: [] for each in texts},
         }
         self._answers: dict[str, dict[tuple[Leaf, bool], int]] = {source: {} for source in self._sources}
-        self._answering = False  # code is made that answers what a source is asked
+        self._answering: str | None = None  # the source for which code is made that finds what it says
+        self._found: dict[Leaf, tuple[str, str]] = {}  # what holds of a text: local and code, each found out once
         rests = (rest_of(rule.when, self._source) for _, rule in self._asked)
         self._uses = Counter(leaf for rest in rests if rest is not None for leaf in leaves(rest))
         grouped = {name for each in series for name in each.by}
@@ -189,19 +190,20 @@ class Compiler:
         if not guarded and not answers:
             return [], ""
         self._uses.clear()  # what is asked here is asked nowhere else
-        self._answering = True
+        self._answering = source
         always = ((1 << len(self._asked)) - 1) & ~sum(bit for bit, _, _ in guarded)
         bits = [f"({bit} if {self._truth(guard, strict)} else 0)" for bit, guard, strict in guarded]
-        bits += [f"({1 << at} if {self._test(leaf, strict)} else 0)" for (leaf, strict), at in answers.items()]
+        bits += [f"({1 << at} if {self._leaf(leaf, strict)} else 0)" for (leaf, strict), at in answers.items()]
         found = " | ".join([str(always), *bits])
         asked = [leaf for _, guard, _ in guarded for leaf in leaves(guard)] + [leaf for leaf, _ in answers]
         if source == AMOUNT:
             lines, function = self._ask_amount(found, asked)
         elif source == CLASSED:
-            lines, function = self._ask_classes(found, {leaf.subject.name for leaf in asked})
+            lines, function = self._ask_classes(found, asked)
         else:
             lines, function = self._ask_text(source, found)
-        self._answering = False
+        self._answering = None
+        self._found.clear()
         return lines, function
 
     def _ask_amount(self, found: str, asked: list[Leaf]) -> tuple[list[str], str]:
@@ -221,9 +223,12 @@ class Compiler:
         value = param_on(operand, None, self._ordinal) if isinstance(operand, Param) else operand
         return None if value is None else runtime_value(value, Kind.MONEY)
 
-    def _ask_classes(self, found: str, fields: set[str]) -> tuple[list[str], str]:
+    def _ask_classes(self, found: str, asked: list[Leaf]) -> tuple[list[str], str]:
         self.constants["classes"] = {}
-        key = "".join(f"p.{name}, " for name in CLASSES if name in fields)
+        names = {leaf.subject.name for leaf in asked}
+        parts = [f"p.{name}" for name in CLASSES if name in names]
+        parts += [f"p.{name} is None" for name in sorted(names - set(CLASSES))]
+        key = "".join(f"{part}, " for part in parts)
         lines = [f"m_classes = classes.get(c := ({key}))", "if m_classes is None:", "    m_classes = ask_classes(c, p)"]
         body = [
             f"if len(classes) >= {MOST_COMBINATIONS}:",
@@ -243,6 +248,7 @@ class Compiler:
             f"    m_{name} = ask_{name}(texts_{name}, {given}, day)",
         ]
         body = [
+            *(f"{local} = {code}" for local, code in self._found.values()),
             f"m = {found}",
             f"if {text} is None or len({text}) <= {LONG_TEXT}:",
             f"    if len(texts) >= {MOST_TEXTS}:",
@@ -273,11 +279,35 @@ class Compiler:
         return "(" + operator.join(parts) + ")"
 
     def _leaf(self, leaf: Leaf, strict: bool) -> str:
-        source = None if self._answering else self._source(leaf)
+        if self._answering is not None:
+            return self._answer(leaf, strict)
+        source = self._source(leaf)
         if source is None:
             return self._test(leaf, strict)
         answers = self._answers[source]
         return f"m_{source} & {1 << answers.setdefault((leaf, strict), len(self._asked) + len(answers))}"
+
+    def _answer(self, leaf: Leaf, strict: bool) -> str:
+        """Code that asks a leaf of the source that is being answered."""
+        name = leaf.subject.name
+        if leaf.operator == "is_missing" and self._answering == CLASSED:
+            return f"(p.{name} {'is' if leaf.operand else 'is not'} None)"
+        if self._answering in (CLASSED, AMOUNT):
+            return self._test(leaf, strict)
+        if leaf not in self._found:
+            code = self._test(leaf, True)
+            self._found[leaf] = (f"l{len(self._found)}", code)
+        local, _ = self._found[leaf]
+        # Of a text that is there, what is true and what is at least missing is the same.
+        return (
+            local
+            if strict or OPERATORS[leaf.operator].sees_missing
+            else f"({self.field(name, None).code} is None or {local})"
+        )
+
+    @property
+    def remembers(self) -> bool:
+        return self._answering is not None
 
     def _steady(self, leaf: Leaf) -> bool:
         """Whether the answer to a leaf is the same on every day: no word of its list expires."""

@@ -52,6 +52,11 @@ class Coder(Protocol):
     @property
     def ruleset(self) -> RuleSet: ...
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the answer to what is asked here is remembered for each text in any case."""
+        ...
+
     def operand(self, operand: Any, context: Any) -> Expression:
         """Code of an operand. `context`: the kind it will be compared with or, for a subject, the other side."""
         ...

@@ -31,7 +31,9 @@ MOST_TEXTS = 16_384  # of a field, remembered; then from anew
 LONG_TEXT = 64  # characters: longer texts are asked each time
 _OFTEN = 3
 _PLAIN = frozenset({"eq", "ne", "gt", "gte", "lt", "lte", "between", "in", "not_in", "is_missing", "same_as"})
-_OPERATORS = frozenset({"eq", "ne", "in", "not_in", "starts_with", "ends_with", "contains", "is_missing"})
+_OPERATORS = frozenset({"eq", "ne", "in", "not_in", "starts_with", "ends_with", "contains"})
+_SAID = (Kind.TEXT, Kind.NAME, Kind.ACCOUNT, Kind.ENUM, Kind.DATE, Kind.BOOLEAN)  # present when the message says them
+_UNSAID = ("currency", "fiscal_year")  # present also when it does not
 _OF_AMOUNT = frozenset({"eq", "ne", "gt", "gte", "lt", "lte", "between", "is_missing"})
 
 
@@ -54,10 +56,14 @@ def rest_of(condition: Condition, source: Source) -> Condition | None:
 
 
 def is_of_classes(leaf: Leaf) -> bool:
-    """Whether a leaf asks for nothing but a field of few values."""
+    """Whether a leaf asks for nothing but a field of few values, or whether a field is there at all."""
+    if not isinstance(leaf.subject, FieldRef):
+        return False
+    if leaf.operator == "is_missing":
+        known = field_of(leaf.subject.name)
+        return known is not None and not known.required and known.kind in _SAID and known.name not in _UNSAID
     return (
-        isinstance(leaf.subject, FieldRef)
-        and leaf.subject.name in CLASSES
+        leaf.subject.name in CLASSES
         and leaf.operator in _OPERATORS
         and not any(isinstance(each, (FieldRef, FeatureRef, Feature, Param)) for each in _operands(leaf))
     )
@@ -115,7 +121,10 @@ def texts_asked(conditions: Iterable[Condition], steady: Callable[[Leaf], bool])
     `steady`: whether the answer to a leaf is the same on every day.
     """
     asked = Counter(
-        leaf.subject.name for condition in conditions for leaf in leaves(condition) if is_of_text(leaf) and steady(leaf)
+        leaf.subject.name
+        for condition in conditions
+        for leaf in leaves(condition)
+        if is_of_text(leaf) and leaf.operator not in _PLAIN and steady(leaf)
     )
     return {name: count for name, count in asked.items() if count >= _OFTEN}
 

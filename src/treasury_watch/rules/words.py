@@ -19,10 +19,10 @@ class Words:
     def __init__(self, words: Mapping[str, int], excepted: tuple[str, ...] = ()) -> None:
         self._excepted = _automaton(dict.fromkeys(excepted, 0))
         self._words = _automaton(words)
-        self.any_in = lru_cache(_REMEMBERED)(self._any_in)
+        self.remembered = lru_cache(_REMEMBERED)(self.any_in)
 
-    def _any_in(self, text: str, ordinal: int) -> bool:
-        """Whether one of the words that count on that day stands in the text."""
+    def any_in(self, text: str, ordinal: int) -> bool:
+        """Whether one of the words that count on that day stands in the text; `remembered` says it with a memory."""
         if self._words is None:
             return False
         found = [(end - length + 1, end + 1) for end, (length, until) in self._words.iter(text) if until >= ordinal]

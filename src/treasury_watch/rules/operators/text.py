@@ -60,7 +60,7 @@ class ContainsAny(Operator):
         key = (operand.name, *operand.excepted) if isinstance(operand, WordList) else operand
         listed = isinstance(operand, WordList)
         words = coder.constant(("words", listed, kind, key), lambda: _words(operand, coder, kind))
-        return f"{words}.any_in({x}, day.ordinal)"
+        return f"{words}.{'any_in' if coder.remembers else 'remembered'}({x}, day.ordinal)"
 
     def holds(self, judged: Judging, left: Any, kind: Kind, operand: Any) -> Truth:
         if not isinstance(operand, WordList):
@@ -102,6 +102,8 @@ class Matches(Operator):
 
     def code(self, coder: Coder, x: str, kind: Kind, operand: Any, strict: bool, guards: list[str]) -> str:
         found = coder.constant(("pattern", operand), lambda: pattern(operand))
+        if coder.remembers:
+            return f"{found}.__wrapped__({x})"
         return f"({found} if len({x}) <= {_LONG_TEXT} else {found}.__wrapped__)({x})"
 
     def holds(self, judged: Judging, left: Any, kind: Kind, operand: Any) -> Truth:
