@@ -103,9 +103,16 @@ def read_table(root: MappingNode, csv_path: str, csv: bytes | None, report: Repo
         report.error(root.span, "TW501", f"the table `{read['table']}` has no rows", f"add the file {csv_path}")
     if len(report.diagnostics) > before or csv is None:
         return None
-    rows = _read_rows(_Layout(read["table"], read["key"], columns, dated), csv_path, csv, report)
+    rows = _read_rows(Layout(read["table"], read["key"], columns, dated), csv_path, csv, report)
     types = {name: kind for name, kind in columns.items() if name != dated}
     return None if rows is None else Table(read["table"], read["key"], MappingProxyType(types), rows)
+
+
+def read_layout(root: MappingNode) -> Layout | None:
+    """What a declaration of a table says; `None` if something is wrong with it, which `read_table` tells."""
+    report = Report()
+    read = TABLE_FILE.read(root, report) or {}
+    return None if report.diagnostics else Layout(read["table"], read["key"], read["columns"], read.get("dated"))
 
 
 def _check_declaration(
@@ -130,11 +137,20 @@ def _check_declaration(
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class Layout:
+    """What a table's declaration says of its rows: the columns that name one, every column's type, and the one with
+    the day from which it holds.
+    """
+
     name: str
     key: tuple[str, ...]
     columns: Mapping[str, str]
     dated: str | None
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns of which no two rows have the same cells."""
+        return self.key if self.dated is None else (*self.key, self.dated)
 
 
 _Rows = Mapping[tuple[str, ...], tuple[tuple[date | None, Mapping[str, Scalar]], ...]]
@@ -162,7 +178,7 @@ def cells_of(line: str) -> list[tuple[int, str]] | None:
         at = match.end()
 
 
-def _read_rows(layout: _Layout, path: str, csv: bytes, report: Report) -> _Rows | None:
+def _read_rows(layout: Layout, path: str, csv: bytes, report: Report) -> _Rows | None:
     text = text_of(path, csv, report)
     if text is None:
         return None
@@ -199,7 +215,7 @@ def _read_rows(layout: _Layout, path: str, csv: bytes, report: Report) -> _Rows 
 
 
 def _read_row(
-    layout: _Layout, header: list[str], path: str, number: int, line: str, report: Report
+    layout: Layout, header: list[str], path: str, number: int, line: str, report: Report
 ) -> tuple[tuple[str, ...], date | None, Mapping[str, Scalar]] | None:
     cells = cells_of(line)
     if cells is None or len(cells) != len(header):

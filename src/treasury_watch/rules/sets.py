@@ -18,7 +18,7 @@ from treasury_watch.rules.limits import FINDINGS, SET_BYTES, SET_CONDITIONS, SET
 from treasury_watch.rules.lock import FILE_NAME, read_lock
 from treasury_watch.rules.plan import condition_count
 from treasury_watch.rules.reader import FileRead, read_rule_file
-from treasury_watch.rules.reference import read_list, read_table
+from treasury_watch.rules.reference import Layout, read_layout, read_list, read_table
 from treasury_watch.rules.risk_points import RiskPoint, read_risk_points
 from treasury_watch.rules.schema import Calendar, NamedList, RuleSet, Span, Table
 from treasury_watch.rules.scope import Reference
@@ -116,6 +116,12 @@ def catalogue_of(files: Mapping[str, bytes]) -> tuple[Row, ...] | None:
     """The rows of a rule set's catalogue that could be read; `None` if it has no catalogue."""
     roots = _roots_of("catalogue", files)
     return tuple(each for root in roots.values() for each in read_catalogue(root, Report())) if roots else None
+
+
+def layouts_of(files: Mapping[str, bytes]) -> dict[str, Layout]:
+    """Path of the CSV file → how the rows of the table that it holds are declared, of a rule set that could be read."""
+    found = {path: read_layout(root) for path, root in _roots_of("table", files).items()}
+    return {path.removesuffix(".yaml") + ".csv": layout for path, layout in found.items() if layout is not None}
 
 
 def _roots_of(kind: str, files: Mapping[str, bytes]) -> Mapping[str, MappingNode]:

@@ -10,12 +10,13 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
+from treasury_watch.adapters.bundles import MAX_BYTES
 from treasury_watch.adapters.kafka.connection import BrokerError, client_options, no_answer
 from treasury_watch.adapters.settings import Settings
 
 MAX_MESSAGE_BYTES = 1_048_588  # of payments: the brokers' default
 HEADER_ROOM_BYTES = 65_536
-MAX_CONTROL_BYTES = 4 << 20  # of a published rule set or table, compressed
+MAX_CONTROL_BYTES = MAX_BYTES + HEADER_ROOM_BYTES  # of a published rule set or table
 
 _FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
