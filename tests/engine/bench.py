@@ -11,7 +11,8 @@ from treasury_watch.domain.payment import Instruction, fen_of, microseconds
 from treasury_watch.domain.verdict import Text
 from treasury_watch.engine import Program
 from treasury_watch.engine.conditions import Judged
-from treasury_watch.engine.state import Scope, State
+from treasury_watch.engine.scopes import Scope
+from treasury_watch.engine.state import State
 from treasury_watch.rules.schema import Condition, Param, Rule
 
 

@@ -26,7 +26,7 @@ from treasury_watch.engine.windows import (
     mean,
     packed_of,
     packed_since,
-    remove_entry,
+    take_out,
     total,
     trim,
 )
@@ -53,9 +53,12 @@ class Key:
         self.naive.append((us, value if self.keeps else 0))
         self.naive.sort(key=lambda entry: entry[0])
 
-    def remove(self, us: int) -> None:
-        at = max(at for at, entry in enumerate(self.naive) if entry[0] == us)
-        assert remove_entry(self.series, "k", us, self.keeps) == self.naive.pop(at)[1]
+    def remove(self, us: int, value: int) -> None:
+        """Takes out the last entry with that time and value."""
+        value = value if self.keeps else 0
+        at = max(at for at, entry in enumerate(self.naive) if entry == (us, value))
+        del self.naive[at]
+        assert take_out(self.series, "k", us, value, self.keeps)
         self.check()
 
     def trim(self, before: int) -> None:
@@ -135,7 +138,7 @@ def test_a_key_says_what_a_plain_list_says(block: int, keeps: bool, steps: list[
                     for number in range(second):
                         key.add(first, number)
                 case "remove" if key.naive:
-                    key.remove(key.naive[first % len(key.naive)][0])
+                    key.remove(*key.naive[first % len(key.naive)])
                 case "trim":
                     key.trim(first)
                 case "ask":
@@ -198,14 +201,17 @@ def test_entries_of_one_time_fill_several_blocks_and_stay_together() -> None:
     assert isinstance(key.series["k"], Blocks)
     assert len(cut_values(key.series["k"], 6, 7)) == 1300
     assert len(cut_values(key.series["k"], 7, 8)) == 1
-    for expected in range(1299, 1199, -1):  # the last that came is the first to go
-        assert remove_entry(key.series, "k", 7, True) == expected
+    for value in [*range(1299, 1199, -1), *range(400, 500), 0]:
+        key.remove(7, value)
+    assert not take_out(key.series, "k", 7, 1299, True)
+    assert not take_out(key.series, "k", 5, -1, True)
+    assert not take_out(key.series, "other", 7, 1, True)
 
 
 def test_taking_everything_back_leaves_no_key() -> None:
     key = key_of(*((number % 10, number) for number in range(1100)))
-    for us, _ in [*key.naive]:
-        remove_entry(key.series, "k", us, True)
+    for us, value in [*key.naive]:
+        assert take_out(key.series, "k", us, value, True)
     assert key.series == {}
 
 
@@ -213,8 +219,8 @@ def test_the_least_and_the_greatest_are_found_again_after_they_were_taken_back()
     key = key_of(*((number, 5) for number in range(700)))
     key.add(350, -LARGE)
     key.add(351, LARGE)
-    key.remove(350)
-    key.remove(351)
+    key.remove(350, -LARGE)
+    key.remove(351, LARGE)
     cut = cut_values(key.series["k"], 0, 699)
     assert (least(cut, None), greatest(cut, None)) == (5, 5)
     assert total(cut, 0) == 5 * 699

@@ -14,11 +14,13 @@ from treasury_watch import __version__
 from treasury_watch.domain.calendar import LocalDay
 from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, fen_of, microseconds, moment_of
 from treasury_watch.domain.verdict import SEVERITY, VERDICTS, Decision, Duplicate, Hit, Outcome, Refusal, Verdict
+from treasury_watch.engine import encoding
 from treasury_watch.engine.conditions import Judged
 from treasury_watch.engine.ids import fingerprint_in, fingerprint_of, seen_of, us_in
 from treasury_watch.engine.program import Program
 from treasury_watch.engine.reasons import hit
-from treasury_watch.engine.state import Scope, State
+from treasury_watch.engine.scopes import Disposed, Scope
+from treasury_watch.engine.state import Applied, State
 
 _NOTHING: frozenset[int] = frozenset()
 _CONFLICT = Refusal("conflicting_duplicate", "this instruction_id was accepted before with other content")
@@ -42,7 +44,7 @@ class Engine:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.state = State(list(program.series.values()), program.max_lateness_us)
+        self.state = State([*program.series.values()], program.max_lateness_us)
 
     def assess(self, batch: Sequence[Instruction]) -> list[Outcome]:
         """One outcome for each instruction, in order. Instructions are valid as `wire` makes them; any order of event
@@ -92,6 +94,8 @@ class Engine:
             fen = fen_of(instruction.amount)
             amount = fen if instruction.currency is None else program.amount(instruction, fen, today.ordinal)
             settled = judge(instruction, us, amount, today, scope, settle, log)  # type: ignore[misc]
+            if settled is not None and settled.verdict != "pass":
+                state.open_case(scope, instruction_id, us, settled.executed)
             outcomes.append(
                 Decision(
                     1,
@@ -139,7 +143,7 @@ class Engine:
 
     def dump(self) -> bytes:
         """The absorbed state as bytes, equal for equal histories."""
-        return self.state.dump()
+        return encoding.dump(self.state)
 
     @classmethod
     def load(cls, program: Program, data: bytes) -> Engine:
@@ -148,8 +152,27 @@ class Engine:
         Raises StateError on bytes that are damaged, of another version or of a shorter `max_lateness`.
         """
         engine = cls(program)
-        engine.state.load(data)
+        encoding.load(engine.state, data)
         return engine
+
+    def switch(self, program: Program) -> None:
+        """Goes on with another rule set between two batches: what it asks beyond what was kept is warming.
+
+        Raises ValueError if it would need ids that are forgotten: its `max_lateness` is longer.
+        """
+        if program.max_lateness_us > self.program.max_lateness_us:
+            raise ValueError("a longer max_lateness: ids that may still come again are not remembered")
+        recorder = self.state.recorder
+        state = State([*program.series.values()], program.max_lateness_us).taken_over(self.state)
+        self.program, self.state = program, state
+        if recorder is not None:
+            recorder.switched(state)
+
+    def dispose(self, key: str, instruction_id: str, disposition_id: str, disposition: Disposed) -> Applied:
+        """Applies what a person decided about an instruction of a partition-key value, between two batches; whether
+        that had not been applied before, and whether a case of the instruction is known (see `State.dispose`).
+        """
+        return self.state.dispose(key, instruction_id, disposition_id, disposition)
 
     def _settle(
         self,

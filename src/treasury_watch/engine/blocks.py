@@ -25,13 +25,18 @@ def insert(packed: array[int], us: int, value: int, keeps: bool) -> None:
         packed.insert(bisect_right(packed, us), us)
 
 
-def remove(packed: array[int], us: int, keeps: bool) -> int:
-    """Removes from a packed array the entry that was added last at exactly `us`; its value (0 where none are kept)."""
+def remove(packed: array[int], us: int, value: int, keeps: bool) -> bool:
+    """Removes from a packed array the entry with that time and value that was added last; whether there was one."""
     n = len(packed) >> 1 if keeps else len(packed)
     at = bisect_right(packed, us, 0, n) - 1
-    value = packed.pop(n + at) if keeps else 0
-    del packed[at]
-    return value
+    while at >= 0 and packed[at] == us:
+        if not keeps or packed[n + at] == value:
+            if keeps:
+                del packed[n + at]
+            del packed[at]
+            return True
+        at -= 1
+    return False
 
 
 class Blocks:
@@ -99,14 +104,17 @@ class Blocks:
             self._put(at, tail)
             self._put(at, head)
 
-    def remove(self, us: int) -> int:
-        """Removes the entry that was added last at exactly `us`; its value (0 where none are kept)."""
+    def remove(self, us: int, value: int) -> bool:
+        """Removes the entry with that time and value that was added last; whether there was one."""
         at, _ = self.position(us)
-        block = self._drop(at)
-        value = remove(block, us, self.keeps)
-        if block:
-            self._put(at, block)
-        return value
+        while at >= 0 and self.blocks[at][-1 if not self.keeps else len(self.blocks[at]) // 2 - 1] >= us:
+            if remove(self.blocks[at], us, value, self.keeps):
+                block = self._drop(at)
+                if block:
+                    self._put(at, block)
+                return True
+            at -= 1
+        return False
 
     def trim(self, before: int) -> list[array[int]]:
         """Drops blocks whose entries are all older than `before`, the last block excepted; what was dropped."""

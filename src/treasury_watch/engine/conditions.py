@@ -14,7 +14,8 @@ from treasury_watch.domain.calendar import LocalDay, year_start
 from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, Kind, account_form, field_of, name_form
 from treasury_watch.engine import windows
 from treasury_watch.engine.program import Program
-from treasury_watch.engine.state import ANCIENT, Scope
+from treasury_watch.engine.scopes import Scope
+from treasury_watch.engine.warming import ANCIENT
 from treasury_watch.rules import values
 from treasury_watch.rules.evaluation import Truth
 from treasury_watch.rules.forms.aggregate import Aggregate

@@ -17,8 +17,8 @@ from treasury_watch.engine import windows
 from treasury_watch.engine.assess import Engine
 from treasury_watch.engine.conditions import Judged
 from treasury_watch.engine.reasons import hit
+from treasury_watch.engine.scopes import Scope
 from treasury_watch.engine.shown import Shown, shown_field, shown_value
-from treasury_watch.engine.state import Scope
 from treasury_watch.engine.turns import Turn, turn_text, turns_of
 from treasury_watch.rules.evaluation import Truth
 from treasury_watch.rules.forms.aggregate import Aggregate
@@ -139,7 +139,7 @@ def judged_by(engine: Engine, instruction: Instruction) -> Judged:
     program = engine.program
     us = microseconds(instruction.event_time)
     day = program.days.of(us)
-    scope = engine.state.scopes.get(program.partition_key(instruction)) or Scope(len(program.series))
+    scope = engine.state.scopes.get(program.partition_key(instruction)) or Scope("", len(program.series))
     amount = program.amount(instruction, fen_of(instruction.amount), day.ordinal)
     return Judged(program, instruction, us, amount, day, scope)
 

@@ -20,7 +20,7 @@ from treasury_watch.domain.payment import (
     partition_key_of,
 )
 from treasury_watch.engine import windows
-from treasury_watch.engine.state import ANCIENT
+from treasury_watch.engine.warming import ANCIENT
 from treasury_watch.rules import values
 from treasury_watch.rules.compiler import Compiler
 from treasury_watch.rules.forms.aggregate import Aggregate

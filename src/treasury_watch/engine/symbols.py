@@ -38,6 +38,10 @@ class Symbols:
         self._numbers[value] = number
         return number
 
+    def number(self, value: Hashable) -> int | None:
+        """The number of a value in use; `None` if it is not."""
+        return self._numbers.get(value)
+
     def release(self, number: int) -> None:
         """Counts one use less."""
         self._counts[number] -= 1

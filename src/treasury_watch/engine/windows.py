@@ -140,18 +140,21 @@ def _add(series: Keyed, key: str | bytes, entries: int | array[int], us: int, va
         series[key] = Blocks(packed, keeps)
 
 
-def remove_entry(series: Keyed, key: str | bytes, us: int, keeps: bool) -> int:
-    """Takes back the entry that was added last under a key at exactly `us`; its value (0 where none are kept)."""
-    entries = series[key]
-    if isinstance(entries, Blocks) and len(entries) > 1:
-        return entries.remove(us)
+def take_out(series: Keyed, key: str | bytes, us: int, value: int, keeps: bool) -> bool:
+    """Removes the entry with that time and value (0 where none are kept) that was added last; whether there was one."""
+    entries = series.get(key)
+    if entries is None:
+        return False
+    if isinstance(entries, Blocks) and len(entries.firsts) > 1:
+        return entries.remove(us, value)
     packed = packed_of(entries, keeps)
-    value = remove(packed, us, keeps)
+    if not remove(packed, us, value, keeps):
+        return False
     if packed:
         series[key] = held(packed, keeps)
     else:
         del series[key]
-    return value
+    return True
 
 
 def trim(series: Keyed, key: str | bytes, before: int, keeps: bool) -> array[int]:

@@ -9,7 +9,7 @@ values and the keys that they need, each once however many series need it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from treasury_watch.domain.payment import Kind, field_of
@@ -168,11 +168,3 @@ def plan(ruleset: RuleSet) -> dict[SeriesKey, Series]:
         if series.keeps:
             series.own = owns.setdefault((series.key.field, series.key.numbers), len(owns))
     return found
-
-
-def row_layout(series: Iterable[Series]) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
-    """For each series, by number: the place in a row of its key, and of its value (`None` where it keeps none)."""
-    every = list(series)
-    values = 1 + max((each.own for each in every if each.own is not None), default=-1)
-    keys = tuple(ROW_HEAD + values + each.slot for each in every)
-    return keys, tuple(None if each.own is None else ROW_HEAD + each.own for each in every)
