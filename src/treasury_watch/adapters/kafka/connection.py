@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
 
 from treasury_watch.adapters.settings import Settings
@@ -18,6 +22,21 @@ def no_answer(settings: Settings) -> BrokerError:
     """The error to raise when a client cannot connect; brokers that refuse a login only hang up."""
     refused = " or lets this login in" if settings.sasl else ""
     return BrokerError(f"no broker answers{refused} at {settings.bootstrap_servers}")
+
+
+@asynccontextmanager
+async def administering(settings: Settings) -> AsyncIterator[Any]:
+    """A started admin client. What goes wrong with it is raised as BrokerError."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        await admin.start()
+        yield admin
+    except KafkaConnectionError as error:
+        raise no_answer(settings) from error
+    except KafkaError as error:
+        raise BrokerError(f"{settings.bootstrap_servers}: {error}") from error
+    finally:
+        await admin.close()
 
 
 def client_options(settings: Settings) -> dict[str, Any]:

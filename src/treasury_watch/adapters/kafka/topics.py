@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.admin import NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from treasury_watch.adapters.bundles import MAX_BYTES
-from treasury_watch.adapters.kafka.connection import BrokerError, client_options, no_answer
+from treasury_watch.adapters.kafka.connection import BrokerError, administering
 from treasury_watch.adapters.settings import Settings
 
 MAX_MESSAGE_BYTES = 1_048_588  # of payments: the brokers' default
@@ -68,7 +66,7 @@ async def create_topics(settings: Settings) -> TopicReport:
 
     Raises BrokerError.
     """
-    async with _admin(settings) as admin:
+    async with administering(settings) as admin:
         counts = await _partition_counts(admin)
         created = []
         for name, config in TOPICS.items():
@@ -88,7 +86,7 @@ async def create_topics(settings: Settings) -> TopicReport:
 
 async def check_topics(settings: Settings) -> list[Finding]:
     """What keeps a worker from starting: topics missing or with another partition count. Raises BrokerError."""
-    async with _admin(settings) as admin:
+    async with administering(settings) as admin:
         counts = await _partition_counts(admin)
     return _findings(settings, {name: counts.get(settings.topic(name), 0) for name in TOPICS})
 
@@ -112,17 +110,3 @@ def _count(partitions: int) -> str:
 
 async def _partition_counts(admin: Any) -> dict[str, int]:
     return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
-
-
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[Any]:
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    try:
-        await admin.start()
-        yield admin
-    except KafkaConnectionError as error:
-        raise no_answer(settings) from error
-    except KafkaError as error:
-        raise BrokerError(f"{settings.bootstrap_servers}: {error}") from error
-    finally:
-        await admin.close()
