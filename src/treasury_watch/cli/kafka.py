@@ -52,7 +52,7 @@ def create_topics(as_json: Json = False) -> None:
     from treasury_watch.adapters.kafka import topics
 
     settings = settings_of_environment()
-    report = _talking(lambda: topics.create_topics(settings))
+    report = talking(lambda: topics.create_topics(settings))
     if as_json:
         emit_json(
             {
@@ -88,7 +88,7 @@ def publish(
     settings = settings_of_environment()
     with failing_on(publishing.BadLine, UnreadableFile), progress(f"publish {source.name}", None) as done:
         key = _partition_by(settings)
-        count = _talking(lambda: publishing.publish(settings, source, key, rate=rate, progress=done))
+        count = talking(lambda: publishing.publish(settings, source, key, rate=rate, progress=done))
     topic = settings.topic("payments")
     if as_json:
         emit_json({"published": count, "topic": topic})
@@ -114,7 +114,7 @@ def list_dead_letters(
             else:
                 typer.echo(f"{letter.failed_at}  {_told(letter, letter.reason, letter.row()['detail'])}")
 
-    _talking(listing)
+    talking(listing)
     if not as_json:
         typer.echo(f"{counts.total():,} dead letters{by_reason(counts)}")
 
@@ -136,7 +136,7 @@ def redrive(
     settings, selection = settings_of_environment(), _selection(reasons, positions)
     with progress("redrive", None) as done:
         key = _partition_by(settings)
-        result = _talking(lambda: dead_letters.redrive(settings, key, selection, progress=done))
+        result = talking(lambda: dead_letters.redrive(settings, key, selection, progress=done))
     refused = result.still_refused
     if as_json:
         emit_json(
@@ -166,7 +166,7 @@ def settings_of_environment() -> Settings:
         return load_settings()
 
 
-def _talking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def talking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Runs work with the brokers; what they answer wrong is a Failure."""
     from treasury_watch.adapters.kafka.connection import BrokerError
     from treasury_watch.adapters.kafka.publisher import PublishError
