@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -17,9 +18,11 @@ from treasury_watch.engine.ids import us_in
 from treasury_watch.engine.rows import Layout, Rows, Translation, exact, plain
 from treasury_watch.engine.scopes import Case, Scope
 from treasury_watch.engine.state import State
-from treasury_watch.engine.windows import held, packed_since
+from treasury_watch.engine.windows import held, packed_of, packed_since
 
 VERSION = 3
+_PIECE = 8_192  # entries of one row
+_ENTRY = 16  # bytes
 
 
 class StateError(ValueError):
@@ -66,7 +69,7 @@ def load(state: State, data: bytes) -> None:
 def _scope(state: State, scope: Scope) -> list[Any]:
     alive = scope.watermark - state.max_lateness_us
     ids = sorted((instruction_id, seen) for instruction_id, seen in scope.ids.items() if us_in(seen) >= alive)
-    series = [sorted_rows(entry_rows(state, scope, index, scope.series[index])) for index in range(len(state.series))]
+    series = [[*entry_rows(state, scope, index, _in_order(scope.series[index]))] for index in range(len(state.series))]
     cases = [
         case_cells(state.rows, instruction_id, case)
         for instruction_id, case in sorted(scope.cases.items())
@@ -75,44 +78,65 @@ def _scope(state: State, scope: Scope) -> list[Any]:
     return [scope.watermark, ids, scope.since, series, cases]
 
 
-def sorted_rows(rows: list[list[Any]]) -> list[list[Any]]:
-    """Rows of `entry_rows` in the order of their keys."""
-    return sorted(rows, key=lambda row: (isinstance(row[0], bytes), row[0]))
+def _in_order(keys: Iterable[str | bytes]) -> list[str | bytes]:
+    return sorted(keys, key=lambda key: (isinstance(key, bytes), key))
 
 
-def entry_rows(state: State, scope: Scope, index: int, keys: Any) -> list[list[Any]]:
-    """For each of the keys of a series that holds entries still asked for: the key, times and values as bytes; of a
-    symbolic series times as bytes and values as they are.
+def entry_rows(state: State, scope: Scope, index: int, keys: Iterable[str | bytes]) -> Iterator[list[Any]]:
+    """For each of the keys of a series that holds entries still asked for: the key, true, times and values as bytes; of
+    a symbolic series times as bytes and values as they are. Of a key with many entries there are more rows, with false.
     """
     series, keyed = state.series[index], scope.series[index]
     since = scope.watermark - state.history.reaches[index]
-    rows = []
     for key in keys:
         entries = keyed.get(key)
         packed = None if entries is None else packed_since(entries, since, series.keeps)
         if not packed:
             continue
+        n = len(packed) >> 1 if series.keeps else len(packed)
         if series.symbolic:
-            n = len(packed) // 2
-            rows.append([key, _little(packed[:n]), [plain(value) for value in scope.symbols.of(packed[n:])]])
-        else:
-            rows.append([key, _little(packed)])
-    return rows
+            values = [plain(value) for value in scope.symbols.of(packed[n:])]
+            for start, stop in _pieces(values):
+                yield [key, not start, _little(packed[start:stop]), values[start:stop]]
+            continue
+        for start in range(0, n, _PIECE):
+            stop = min(start + _PIECE, n)
+            yield [key, not start, _little(packed[start:stop] + packed[n + start : n + stop])]
 
 
-def take_entry_rows(scope: Scope, index: int, rows: list[list[Any]], keeps: bool, symbolic: bool) -> None:
+def take_entry_rows(scope: Scope, index: int, rows: Iterable[list[Any]], keeps: bool, symbolic: bool) -> None:
     """Puts the entries of `entry_rows` in the place of what the scope holds under their keys."""
     keyed = scope.series[index]
-    for key, times, *values in rows:
+    for key, first, times, *values in rows:
         packed = array("q")
         packed.frombytes(times)
         if sys.byteorder == "big":
             packed.byteswap()
         if symbolic:
-            if key in keyed:
+            if first and key in keyed:
                 scope.forget_symbols(index, (key,))
             packed += array("q", [scope.symbols.take(exact(value)) for value in values[0]])
+        if not first:
+            packed = _joined(packed_of(keyed[key], keeps), packed, keeps)
         keyed[key] = held(packed, keeps)
+
+
+def _pieces(values: list[Any]) -> Iterator[tuple[int, int]]:
+    """Stretches of values that are not too large for one row."""
+    start = size = 0
+    for at, value in enumerate(values):
+        size += _ENTRY + 4 * sum(map(len, value))  # a text's characters, or two texts
+        if size > _PIECE * _ENTRY and at > start:
+            yield start, at
+            start, size = at, _ENTRY + 4 * sum(map(len, value))
+    yield start, len(values)
+
+
+def _joined(one: array[int], other: array[int], keeps: bool) -> array[int]:
+    if not keeps:
+        return one + other
+    n, m = len(one) >> 1, len(other) >> 1
+    return one[:n] + other[:m] + one[n:] + other[m:]
 
 
 def case_cells(rows: Rows, instruction_id: str, case: Case) -> list[Any]:

@@ -6,7 +6,7 @@ and again, would walk over the places of those picked before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta, timezone
 from hashlib import sha256
 
@@ -95,6 +95,13 @@ class Ids:
         for generation in (self.newest, *self.older):
             if generation.pop(instruction_id, None) is not None:
                 return
+
+    def put(self, ids: Iterable[tuple[str, bytes]]) -> None:
+        """Takes ids in, each in the place of what is known of it."""
+        for instruction_id, seen in ids:
+            if self.older:
+                self.drop(instruction_id)
+            self.newest[instruction_id] = seen
 
     def forget(self, watermark: int, keep_us: int) -> None:
         """Forgets generations of which no id is younger than `keep_us` before the watermark; begins one when it is

@@ -1,0 +1,328 @@
+"""The journal: its records make the state again that they were written of, wherever they end, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import make_instruction
+from tests.rulesets import DAY, HOUR, aggregate, leaf, make_rule, make_ruleset, ref, yuan
+from treasury_watch.domain.payment import Instruction
+from treasury_watch.domain.verdict import Decision
+from treasury_watch.engine import Engine, Program, StateError, journal
+from treasury_watch.engine.journal import BEGIN, POSITION, WHOLE, Journal, Record, Restoring, kind_of
+from treasury_watch.rules.schema import FeatureRef
+
+START = datetime.fromisoformat("2025-01-06T00:00:00+08:00")
+SUM = ref(aggregate("sum", "amount", "budget_unit", window_us=3 * DAY), "total")
+COUNT = ref(aggregate("count", "instruction_id", "payee_account", window_us=2 * HOUR, population="attempted"), "n")
+PAYEES = ref(aggregate("distinct", "payee_account", "budget_unit", window_us=DAY), "payees")
+LOCAL = ref(aggregate("max", "attributes.x", "budget_unit", window_us=DAY), "greatest")
+NESTED = ref(aggregate("count", "amount", "budget_unit", where=leaf(SUM, "gt", yuan("700.00")), window_us=DAY), "large")
+HELD = make_rule("HELD", leaf("amount", "gte", yuan("500.00")), action="intercept")
+WARNED = make_rule("WARNED", leaf("amount", "lt", yuan("0.00")), action="warn")
+MANY = tuple(
+    make_rule(f"R{at}", leaf(feature, "gt", 10**6), action="warn")
+    for at, feature in enumerate((SUM, COUNT, PAYEES, LOCAL, NESTED))
+)
+PROGRAM = Program(make_ruleset(HELD, WARNED, *MANY), max_lateness=timedelta(hours=6))
+OTHER = Program(make_ruleset(MANY[4], MANY[1], HELD), max_lateness=timedelta(hours=6))
+
+
+def large(limit: int) -> FeatureRef:
+    where = leaf("amount", "gt", yuan(f"{limit}.00"))
+    return ref(aggregate("sum", "amount", "budget_unit", where=where, window_us=DAY))
+
+
+WIDE = Program(
+    make_ruleset(HELD, *(make_rule(f"W{limit}", leaf(large(limit), "gt", yuan("1.00"))) for limit in range(1, 71))),
+    max_lateness=timedelta(hours=6),
+)
+
+
+class Life:
+    """An engine that lives, with its journal, and what its state was after each writing."""
+
+    def __init__(self, program: Program = PROGRAM) -> None:
+        self.engine = Engine(program)
+        self.journal = Journal(self.engine)
+        self.records: list[Record] = []
+        self.dumps: dict[int, bytes] = {}
+        self.position = 0
+        self.held: list[str] = []
+
+    def pay(self, *instructions: Instruction) -> None:
+        outcomes = self.engine.assess(instructions)
+        self.held += [each.instruction_id for each in outcomes if isinstance(each, Decision) and each.verdict != "pass"]
+        self.engine.absorb()
+        self.position += len(instructions)
+
+    def write(self) -> None:
+        self.records += self.journal.effects(self.position)
+        self.dumps[len(self.records)] = self.engine.dump()
+
+    def rotate(self) -> None:
+        self.write()
+        self.records += self.journal.rotate()
+
+    def switch(self, program: Program) -> None:
+        self.write()
+        self.engine.switch(program)
+        self.write()
+
+
+def restored(records: list[Record], program: Program = PROGRAM) -> Restoring:
+    restoring = Restoring(program)
+    for record in records:
+        restoring.take(record.data)
+    return restoring
+
+
+def take_all(restoring: Restoring, records: list[bytes]) -> None:
+    for record in records:
+        restoring.take(record)
+
+
+def pay(number: int, hours: float = 0, amount: str = "100.00", **fields: Any) -> Instruction:
+    at = START + timedelta(hours=hours)
+    return make_instruction(instruction_id=f"I{number}", event_time=at.isoformat(), amount=amount, **fields)
+
+
+def lives(payments: int = 30) -> st.SearchStrategy[list[Any]]:
+    steps = st.one_of(
+        st.tuples(
+            st.just("pay"),
+            st.integers(0, 60),
+            st.integers(0, 90),
+            st.sampled_from(["100.00", "700.00", "-5.00", "0.00"]),
+            st.sampled_from(["101", "102", "一〇三"]),
+            st.sampled_from(["6222021234567890123", "6222 0212 3456 7890 999", None]),
+            st.sampled_from(["420100", "420200"]),
+            st.sampled_from([None, {"x": 5}, {"x": -1e25}, {"x": "5"}]),
+        ),
+        st.tuples(
+            st.just("dispose"), st.integers(0, 50), st.sampled_from(["release", "return", "confirm"]), st.integers(0, 9)
+        ),
+        st.tuples(st.just("write")),
+        st.tuples(st.just("stretch"), st.integers(1, 40)),
+    )
+    return st.lists(steps, max_size=payments)
+
+
+def lived(steps: list[Any]) -> Life:
+    life = Life()
+    life.records += life.journal.checkpoint(1)
+    for kind, *rest in steps:
+        match kind:
+            case "pay":
+                number, hours, amount, unit, account, jurisdiction, attributes = rest
+                life.pay(
+                    pay(
+                        number,
+                        hours,
+                        amount,
+                        budget_unit=unit,
+                        payee_account=account,
+                        jurisdiction=jurisdiction,
+                        attributes=attributes,
+                    )
+                )
+            case "dispose" if life.held:
+                at, disposition, name = rest
+                for key in ("420100", "420200"):
+                    life.engine.dispose(key, life.held[at % len(life.held)], f"D{name}", disposition)
+            case "write":
+                life.write()
+            case "stretch":
+                life.write()
+                life.records += life.journal.checkpoint(rest[0])
+    return life
+
+
+@settings(max_examples=60, deadline=None)
+@given(before=lives(), after=lives())
+def test_from_a_whole_rotation_on_the_records_make_the_state_of_every_position(
+    before: list[Any], after: list[Any]
+) -> None:
+    """Also while stretches are written between effects, and whatever is cut off at the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "_STRETCH", 2)
+        life = lived(before)
+        life.write()
+        while WHOLE not in [record.kind for record in life.records]:
+            life.pay(pay(1000 + life.position, 40 + life.position / 10, "3.00"))
+            life.write()
+            life.records += life.journal.checkpoint(3)
+        for kind, *rest in after:
+            if kind == "pay":
+                life.pay(pay(2000 + rest[0], rest[1], rest[2], budget_unit=rest[3]))
+            elif kind == "write":
+                life.write()
+            elif kind == "stretch":
+                life.write()
+                life.records += life.journal.checkpoint(rest[0])
+        life.write()
+    whole = [record.kind for record in life.records].index(WHOLE) + 1
+    restoring = Restoring(PROGRAM)
+    for at, record in enumerate(life.records, 1):
+        restoring.take(record.data)
+        if at > whole and record.kind == POSITION:
+            assert restored(life.records[:at]).finished().dump() == life.dumps[at]
+    assert restoring.finished().dump() == life.engine.dump()
+
+
+def test_a_restored_engine_goes_on_as_the_one_that_was_never_disturbed() -> None:
+    life = Life()
+    life.pay(*(pay(number, number / 2, f"{number * 40}.00") for number in range(20)))
+    life.rotate()
+    life.pay(pay(20, 11, "900.00"), pay(21, 12, "-1.00"))
+    life.write()
+    again = restored(life.records)
+    assert again.position == 22
+    engine = again.finished()
+    later = [pay(number, number / 2) for number in (20, 3, 30, 31)]
+    assert engine.assess(later) == life.engine.assess(later)
+
+
+def test_after_a_restart_records_follow_those_of_before() -> None:
+    life = Life()
+    life.pay(pay(1), pay(2, 1, "600.00"))
+    life.rotate()
+    again = restored(life.records)
+    second = Life()
+    second.engine = again.finished()
+    assert again.number is not None
+    second.journal = Journal(second.engine, again.number + 1)
+    second.position = 2
+    second.pay(pay(3, 2))
+    second.write()
+    assert second.records[0].kind == BEGIN
+    assert restored(life.records + second.records).finished().dump() == second.engine.dump()  # from the first rotation
+    second.records += second.journal.rotate()
+    assert restored(second.records).finished().dump() == second.engine.dump()
+
+
+def test_before_its_rotation_is_whole_there_is_no_state() -> None:
+    life = Life()
+    life.pay(*(pay(number, number) for number in range(20)))
+    life.rotate()
+    for upto in (1, len(life.records) - 1):
+        with pytest.raises(StateError, match="end before the state is whole"):
+            restored(life.records[:upto]).finished()
+    with pytest.raises(StateError, match="no begin"):
+        restored(life.records[1:])
+
+
+def test_effects_without_their_position_count_nothing() -> None:
+    life = Life()
+    life.rotate()
+    life.pay(pay(1))
+    before = life.engine.dump()
+    life.write()
+    assert [record.kind for record in life.records][-1] == POSITION
+    assert restored(life.records[:-1]).finished().dump() != before
+    assert restored(life.records[:-1]).position == 0
+    assert restored(life.records).finished().dump() == before
+
+
+@pytest.mark.parametrize("harm", ["missing", "turned round", "changed", "cut short", "of another"])
+def test_what_is_torn_missing_or_out_of_place_is_noticed(harm: str) -> None:
+    life = Life()
+    life.pay(*(pay(number, number) for number in range(20)))
+    life.rotate()
+    life.pay(pay(50, 30))
+    life.write()
+    records = [record.data for record in life.records]
+    at = len(records) // 2
+    match harm:
+        case "missing":
+            del records[at]
+        case "turned round":
+            records[at : at + 2] = records[at + 1], records[at]
+        case "changed":
+            records[at] = records[at][:-1] + bytes([records[at][-1] ^ 1])
+        case "cut short":
+            records[at] = records[at][:-1]
+        case "of another":
+            other = Life()
+            other.pay(*(pay(number, number, "101.00") for number in range(20)))
+            other.rotate()
+            records[at] = other.records[at].data
+    restoring = Restoring(PROGRAM)
+    for record in records[:at]:
+        restoring.take(record)
+    with pytest.raises(StateError, match=r"missing|not what was written|not a record"):
+        take_all(restoring, records[at : at + 2])
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"x" * 24, b"x" * 30, b"\0" * 24 + msgspec.msgpack.encode([]), b"\0" * 24 + b"\x05"]
+)
+def test_bytes_that_are_no_record_are_refused(data: bytes) -> None:
+    with pytest.raises(StateError):
+        Restoring(PROGRAM).take(data)
+    with pytest.raises(StateError):
+        kind_of(data)
+
+
+def test_a_journal_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    life = Life()
+    life.rotate()
+    monkeypatch.setattr(journal, "VERSION", 99)
+    with pytest.raises(StateError, match="journal of version 1; this engine reads version 99"):
+        restored(life.records)
+
+
+def test_a_state_that_forgot_ids_too_early_is_refused() -> None:
+    life = Life()
+    life.rotate()
+    with pytest.raises(StateError, match="shorter max_lateness"):
+        restored(life.records, Program(PROGRAM.ruleset, max_lateness=timedelta(hours=7)))
+
+
+@pytest.mark.parametrize("whole_before", [True, False])
+def test_a_change_of_rules_is_lived_through_again(whole_before: bool) -> None:
+    life = Life()
+    life.pay(*(pay(number, number, f"{number * 50}.00", payee_account=f"622{number % 3}") for number in range(20)))
+    if whole_before:
+        life.rotate()
+    life.switch(OTHER)
+    life.pay(*(pay(number, number, f"{number * 50}.00", payee_account=f"622{number % 3}") for number in range(20, 26)))
+    life.write()
+    if not whole_before:
+        life.rotate()
+    life.pay(pay(30, 30))
+    life.write()
+    assert restored(life.records, OTHER).finished().dump() == life.engine.dump()
+
+
+def test_read_with_other_rules_it_is_what_they_would_have_taken_over() -> None:
+    life = Life()
+    life.pay(*(pay(number, number, f"{number * 50}.00", payee_account=f"622{number % 3}") for number in range(20)))
+    life.rotate()
+    assert restored(life.records, OTHER).finished().dump() == Engine.load(OTHER, life.engine.dump()).dump()
+
+
+def test_more_series_than_a_number_has_bits() -> None:
+    life = Life(WIDE)
+    life.pay(*(pay(number, number, f"{number * 4}.00") for number in range(20)))
+    life.rotate()
+    life.pay(pay(20, 20, "600.00"))
+    life.engine.dispose("420100", "I20", "D", "release")
+    life.write()
+    assert restored(life.records, WIDE).finished().dump() == life.engine.dump()
+
+
+def test_no_record_is_larger_than_a_message_may_be() -> None:
+    life = Life()
+    long = "长" * 20_000
+    life.pay(*(pay(number, 1, payee_account=f"{long}{number % 50}") for number in range(100)))
+    life.pay(*(pay(number, 1 + number / 10_000, payee_account="6222") for number in range(1000, 21_000)))
+    life.rotate()
+    assert max(len(record.data) for record in life.records) < 1_000_000
+    assert restored(life.records).finished().dump() == life.engine.dump()
