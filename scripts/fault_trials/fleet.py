@@ -1,0 +1,169 @@
+"""The workers of a trial: processes that are started, disturbed, and started again when they stop by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from treasury_watch.adapters.embedded import free_port
+from treasury_watch.adapters.settings import PREFIX, Settings
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+WORKER = ("-m", "treasury_watch", "worker")
+RESTART_SECONDS = 1.0  # as an operator's supervisor does
+MOST_RESTARTS = 15  # in one trial; beyond that it is a crash loop
+PAGE_SECONDS = 5.0
+
+
+class Stuck(Exception):
+    """Something did not come to pass within a generous time: one line that says what."""
+
+
+@dataclass
+class Worker:
+    """A worker process with its log. `ended` says that a disturbance ended it, and that nobody is to start it again."""
+
+    number: int
+    process: asyncio.subprocess.Process
+    port: int
+    log: Path
+    ended: bool = False
+    stopped: bool = False
+
+    @property
+    def lives(self) -> bool:
+        return self.process.returncode is None
+
+    def kill(self) -> None:
+        self.ended = True
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self.stopped = True
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.stopped = False
+        self._signal(signal.SIGCONT)
+
+    async def terminate(self, limit: float) -> int:
+        """Asks it to end, and returns its exit status. Raises Stuck."""
+        self.ended = True
+        self._signal(signal.SIGTERM)
+        try:
+            return await asyncio.wait_for(self.process.wait(), limit)
+        except TimeoutError:
+            raise Stuck(f"worker {self.number} did not end within {limit:.0f} s of SIGTERM") from None
+
+    def fill_disk(self) -> None:
+        """From now on nothing that it writes to a file fits."""
+        if self.lives:
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (0, 0))
+
+    async def page(self, path: str) -> str | None:
+        """The text of a page of its web server; None while nobody answers it, or with an error."""
+        return await asyncio.to_thread(self._page, path)
+
+    def _page(self, path: str) -> str | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PAGE_SECONDS) as answer:
+                return str(answer.read().decode())
+        except (OSError, urllib.error.URLError):
+            return None
+
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.lives:
+            self.process.send_signal(number)
+
+
+class Fleet:
+    """The workers of one group. What stops by itself is started again a second later, and noted in `restarts`."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.workers: list[Worker] = []
+        self.restarts: list[str] = []
+        self._folder = folder
+        self._watching: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    @property
+    def living(self) -> list[Worker]:
+        """The workers that run, or are stopped and may go on."""
+        return [worker for worker in self.workers if worker.lives and not worker.ended]
+
+    async def start(self, command: Sequence[str] = WORKER, broker: str | None = None) -> Worker:
+        """Starts a worker; `broker` is where it finds the broker, if not where the settings say."""
+        number = len(self.workers)
+        settings = self.settings.model_copy(update={"web_port": free_port()})
+        if broker is not None:
+            settings = settings.model_copy(update={"bootstrap_servers": broker})
+        own = {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.model_dump(exclude_none=True).items()}
+        log = self._folder / f"worker-{number}.log"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *command,
+            cwd=SCRIPTS,
+            env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | own,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,  # not a file, which its limits would hold for
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        worker = Worker(number, process, settings.web_port, log)
+        self.workers.append(worker)
+        self._watching.append(asyncio.create_task(self._watch(worker, command, broker)))
+        return worker
+
+    async def ready(self, limit: float, least: int = 1) -> None:
+        """Waits until so many workers hold their partitions. Raises Stuck."""
+        deadline = asyncio.get_running_loop().time() + limit
+        while True:
+            pages = await asyncio.gather(*(worker.page("/readyz") for worker in self.living if not worker.stopped))
+            if sum(page is not None for page in pages) >= least:
+                return
+            if asyncio.get_running_loop().time() > deadline:
+                raise Stuck(f"fewer than {least} workers were ready within {limit:.0f} s")
+            await asyncio.sleep(0.1)
+
+    async def close(self) -> None:
+        """Ends all that are left."""
+        self._closing = True
+        for worker in self.workers:
+            if worker.lives:
+                worker.go_on()
+                worker.kill()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+
+    async def _watch(self, worker: Worker, command: Sequence[str], broker: str | None) -> None:
+        assert worker.process.stdout is not None, "it is a pipe"
+        with worker.log.open("wb") as log:
+            while data := await worker.process.stdout.read(65_536):
+                log.write(data)
+                log.flush()
+        status = await worker.process.wait()
+        if worker.ended or self._closing:
+            return
+        worker.ended = True
+        self.restarts.append(f"worker {worker.number} ended with status {status}: {_last_line(worker)}")
+        if len(self.restarts) > MOST_RESTARTS:
+            return
+        await asyncio.sleep(RESTART_SECONDS)
+        if not self._closing:
+            await self.start(command, broker)
+
+
+def _last_line(worker: Worker) -> str:
+    lines = worker.text().strip().splitlines()
+    return lines[-1] if lines else "its log is empty"

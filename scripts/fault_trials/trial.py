@@ -1,0 +1,152 @@
+"""One trial: topics, workers, load, a disturbance, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from treasury_watch.adapters.rulefiles import load as load_rules
+from treasury_watch.adapters.settings import Settings, load_settings
+from treasury_watch.engine import Program
+
+from . import undisturbed, verification
+from .broker import Broker
+from .fleet import MOST_RESTARTS, Fleet, Stuck
+from .kinds import KINDS, TERM_SECONDS, Scene
+from .load import messages
+from .proxy import Proxy
+from .topics import OUTPUTS, Load, Watch, delete_topics, make_topics, records
+
+RULES = Path(__file__).parent / "rules"
+PARTITIONS = 4
+RATES = (500, 800, 1500)
+START_SECONDS = 90.0
+SETTLE_SECONDS = 120.0
+LOAD_SECONDS = 5.0  # at least
+
+Result = Literal["passed", "failed", "stuck"]
+
+
+@dataclass
+class Outcome:
+    """What came of a trial. `findings` is empty if it passed; `restarts` says which workers stopped by themselves."""
+
+    kind: str
+    seed: int
+    workers: int = 0
+    rate: int = 0
+    messages: int = 0
+    decisions: int = 0
+    cases: int = 0
+    dead_letters: int = 0
+    duplicates: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    result: Result = "passed"
+    findings: list[str] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+
+
+async def run(kind: str, seed: int, broker: Broker, folder: Path, command: tuple[str, ...] | None = None) -> Outcome:
+    """Runs a trial; everything in it but the machine's own pace follows from kind and seed.
+
+    `command` starts workers in place of the kind's own. The folder with the workers' logs goes if the trial passes.
+    """
+    chance = Random(f"{kind} {seed}")
+    outcome = Outcome(kind, seed, workers=chance.choice((2, 2, 3)), rate=chance.choice(RATES))
+    folder.mkdir(parents=True)  # noqa: ASYNC240  # nothing else is to go on meanwhile
+    settings = load_settings(
+        bootstrap_servers=broker.address,
+        topic_prefix=f"trial-{kind}-{seed}-{time.time_ns()}.",
+        group=f"trial-{kind}-{seed}-{time.time_ns()}",
+        partitions=PARTITIONS,
+        rules_dir=RULES,
+        data_dir=folder / "data",
+    )
+    started = time.monotonic()
+    try:
+        await make_topics(settings)
+        await _disturbed(outcome, settings, broker, folder, chance, command)
+    except Stuck as stuck:
+        outcome.result = "stuck"
+        outcome.findings.append(str(stuck))
+    finally:
+        await broker.whole()
+    outcome.seconds = time.monotonic() - started
+    (folder / "done.txt").write_text("\n".join([*outcome.done, *outcome.restarts, *outcome.findings]) + "\n")
+    if outcome.result == "passed":
+        shutil.rmtree(folder)
+        await delete_topics(settings)
+    return outcome
+
+
+async def _disturbed(
+    outcome: Outcome,
+    settings: Settings,
+    broker: Broker,
+    folder: Path,
+    chance: Random,
+    command: tuple[str, ...] | None,
+) -> None:
+    kind = KINDS[outcome.kind]
+    started = time.monotonic()
+
+    def log(what: str) -> None:
+        outcome.done.append(f"{time.monotonic() - started:6.2f} s  {what}")
+
+    fleet = Fleet(settings, folder)
+    proxies = [Proxy(broker.address) for _ in range(outcome.workers if kind.proxied else 0)]
+    load = Load(settings, messages(outcome.seed, settings.partitions), outcome.rate)
+    watch = Watch(settings)
+    try:
+        for number in range(outcome.workers):
+            if proxies:
+                await proxies[number].start()
+            await fleet.start(command or kind.command, proxies[number].address if proxies else None)
+        await fleet.ready(START_SECONDS, least=outcome.workers)
+        log("all workers are ready")
+        least = asyncio.create_task(asyncio.sleep(LOAD_SECONDS))
+        await kind.disturb(Scene(fleet, broker, load, proxies, chance, log))
+        await least
+        await load.stop()
+        log("everything is sent")
+        await watch.done(SETTLE_SECONDS)
+        log("everything is committed")
+        for worker in fleet.living:
+            status = await worker.terminate(TERM_SECONDS)
+            if status:
+                fleet.restarts.append(f"worker {worker.number} ended with status {status} after SIGTERM")
+    finally:
+        await watch.stop()
+        await fleet.close()
+        for proxy in proxies:
+            await proxy.stop()
+        outcome.restarts = fleet.restarts
+    outcome.samples = watch.seen
+    await _verify(outcome, settings, watch)
+    if len(fleet.restarts) > MOST_RESTARTS:
+        outcome.findings.append(f"workers stopped by themselves {len(fleet.restarts)} times")
+    if outcome.findings:
+        outcome.result = "failed"
+
+
+async def _verify(outcome: Outcome, settings: Settings, watch: Watch) -> None:
+    program = Program(load_rules(RULES), max_lateness=settings.max_lateness)
+    there = await records(settings, ("payments", *OUTPUTS))
+    for partition in range(settings.partitions):
+        payments = there["payments"][partition]
+        published = {name: there[name][partition] for name in OUTPUTS}
+        run = undisturbed.judge(payments, partition, program, settings)
+        outcome.messages += len(payments)
+        outcome.decisions += len(run.outputs["decisions"])
+        outcome.cases += len(run.outputs["intercepts"]) + len(run.outputs["warnings"])
+        outcome.dead_letters += len(run.outputs["dead-letters"])
+        outcome.duplicates += run.duplicates
+        outcome.findings += verification.compare(run, published, partition)
+        outcome.findings += verification.committed_early(run, published, watch.samples, partition)

@@ -1,0 +1,113 @@
+"""The outputs of a trial against those of the undisturbed run: what is not as it must be, in lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from treasury_watch.adapters.wire import stamp
+
+from .topics import OUTPUTS, Sample
+from .undisturbed import Expected, Run
+
+_MOMENT = re.compile(rb',"decided_at":"([0-9T:.+Z-]{20,35})"\}$')
+
+
+def compare(run: Run, published: dict[str, list[Any]], partition: int) -> list[str]:
+    """What is wrong with the outputs of one partition, by topic of the contract; empty if nothing is.
+
+    Every output must be there once, in the order of its source, with its key, headers and content; only the times at
+    which things were decided or refused are free.
+    """
+    findings: list[str] = []
+    for name in OUTPUTS:
+        where = f"{name}[{partition}]"
+        findings += _sequence(where, run.outputs[name], published[name])
+        findings += _contents(where, run.outputs[name], published[name])
+    return findings
+
+
+def committed_early(run: Run, published: dict[str, list[Any]], samples: Iterable[Sample], partition: int) -> list[str]:
+    """Commits of payments whose outputs were not on the topics yet."""
+    there = {name: {_source(each): each.offset for each in reversed(published[name])} for name in OUTPUTS}
+    early: list[str] = []
+    for sample in samples:
+        if sample.partition != partition:
+            continue
+        for name in OUTPUTS:
+            late = [
+                each.source
+                for each in run.outputs[name]
+                if each.source < sample.committed
+                and (each.source not in there[name] or there[name][each.source] >= sample.ends[name])
+            ]
+            if late:
+                early.append(f"offset {sample.committed} without the outputs on {name} of {_some(late)}")
+    return [f"payments[{partition}]: committed {_some(early)}"] if early else []
+
+
+def _sequence(where: str, expected: Sequence[Expected], published: Sequence[Any]) -> list[str]:
+    wanted = {each.source for each in expected}
+    seen: set[int] = set()
+    repeated, unexpected, disordered = [], [], []
+    newest = -1
+    for record in published:
+        source = _source(record)
+        if source in seen:
+            repeated.append(source)
+            continue
+        seen.add(source)
+        if source not in wanted:
+            unexpected.append(source)
+        if source < newest:
+            disordered.append(source)
+        newest = max(newest, source)
+    missing = sorted(wanted - seen)
+    told = {"missing": missing, "published again": repeated, "nobody expects": unexpected, "out of order": disordered}
+    return [f"{where}: {what}: those of payments {_some(sources)}" for what, sources in told.items() if sources]
+
+
+def _contents(where: str, expected: Sequence[Expected], published: Sequence[Any]) -> list[str]:
+    wanted = {each.source: each for each in expected}
+    other: dict[str, list[int]] = {"key": [], "content": [], "headers": []}
+    for record in published:
+        source = _source(record)
+        if source not in wanted:
+            continue
+        each = wanted[source]
+        if record.key != each.key:
+            other["key"].append(source)
+        if not _same_value(record, each):
+            other["content"].append(source)
+        if not _same_headers(record, each):
+            other["headers"].append(source)
+    return [f"{where}: other {what}: those of payments {_some(sources)}" for what, sources in other.items() if sources]
+
+
+def _same_value(record: Any, expected: Expected) -> bool:
+    if "reason" in expected.headers:  # a refused message is kept as it was
+        return bool(record.value == expected.value)
+    found = _MOMENT.search(record.value or b"")
+    return bool(found and expected.value and record.value == stamp(expected.value, found[1].decode()))
+
+
+def _same_headers(record: Any, expected: Expected) -> bool:
+    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    refused = "reason" in expected.headers
+    return (
+        len(headers) == len(record.headers)
+        and (headers.pop("failed_at", "") != "") is refused
+        and headers == expected.headers
+    )
+
+
+def _source(record: Any) -> int:
+    """The offset of the payment that a record followed from; -1 where it does not say."""
+    return next((int(value) for name, value in record.headers if name == "source_offset" and value.isdigit()), -1)
+
+
+def _some(things: Sequence[object]) -> str:
+    """The first few, and how many there are."""
+    shown = ", ".join(str(each) for each in things[:3])
+    return shown if len(things) <= 3 else f"{shown} … ({len(things)} in all)"
