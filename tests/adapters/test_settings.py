@@ -74,19 +74,109 @@ def test_all_wrong_values_are_named_at_once_one_line_each(monkeypatch: pytest.Mo
     ]
 
 
-def test_a_login_needs_a_name_and_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TREASURY_WATCH_SECURITY_PROTOCOL", "SASL_SSL")
-    monkeypatch.setenv("TREASURY_WATCH_SASL_PASSWORD", "hunter2")
-    with pytest.raises(SettingsError, match=r"^TREASURY_WATCH_SASL_USERNAME, \w+: expected both") as raised:
-        load_settings()
-    assert "hunter2" not in str(raised.value)
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            {"security_protocol": "SASL_SSL", "sasl_password": "hunter2"},
+            "TREASURY_WATCH_SASL_USERNAME, TREASURY_WATCH_SASL_PASSWORD (or TREASURY_WATCH_SASL_PASSWORD_FILE): expected "
+            "both, as TREASURY_WATCH_SECURITY_PROTOCOL is SASL_SSL",
+        ),
+        (
+            {"security_protocol": "SASL_SSL", "sasl_username": "worker"},
+            "TREASURY_WATCH_SASL_USERNAME, TREASURY_WATCH_SASL_PASSWORD (or TREASURY_WATCH_SASL_PASSWORD_FILE): expected "
+            "both, as TREASURY_WATCH_SECURITY_PROTOCOL is SASL_SSL",
+        ),
+        (
+            {"sasl_username": "worker", "sasl_password": "hunter2"},
+            "TREASURY_WATCH_SASL_USERNAME, TREASURY_WATCH_SASL_PASSWORD: expected neither, as "
+            "TREASURY_WATCH_SECURITY_PROTOCOL is PLAINTEXT",
+        ),
+        (
+            {
+                "security_protocol": "SASL_PLAINTEXT",
+                "sasl_username": "w",
+                "sasl_password": "x",
+                "ssl_ca_file": "ca.pem",
+            },
+            "TREASURY_WATCH_SSL_CA_FILE, TREASURY_WATCH_SSL_CERTIFICATE_FILE: expected neither, as "
+            "TREASURY_WATCH_SECURITY_PROTOCOL is SASL_PLAINTEXT",
+        ),
+        (
+            {"security_protocol": "SSL", "ssl_certificate_file": "client.pem"},
+            "TREASURY_WATCH_SSL_CERTIFICATE_FILE, TREASURY_WATCH_SSL_KEY_FILE: expected both or neither, found one",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_named(given: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings(**given)
+    assert str(raised.value) == told
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    path = tmp_path / "密码"
+    path.touch(0o600)
+    path.write_text("猎人 hunter2\n", encoding="utf-8")
+    return path
+
+
+def login(password_file: Path, **overrides: str) -> Settings:
+    return load_settings(
+        security_protocol="SASL_SSL", sasl_username="worker", sasl_password_file=password_file, **overrides
+    )
+
+
+def test_a_password_is_read_from_its_file_whenever_it_is_asked_for(password_file: Path) -> None:
+    settings = login(password_file)
+    assert settings.password() == "猎人 hunter2"
+    password_file.write_text("another")
+    assert settings.password() == "another"
+
+
+def test_a_password_comes_from_one_place_only(password_file: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        login(password_file, sasl_password="hunter3")
+    assert str(raised.value) == (
+        "TREASURY_WATCH_SASL_PASSWORD, TREASURY_WATCH_SASL_PASSWORD_FILE: expected one of them, found both"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "found 0 lines, expected one with a password"),
+        (b"\n", "found 1 lines, expected one with a password"),
+        (b"hunter2\nhunter3\n", "found 2 lines, expected one with a password"),
+        (b"hunter2\xff", "found bytes that are not UTF-8, expected one line with a password"),
+        (b"hunter2" * 10_000, "found more than 65,536 bytes, expected a key or a password"),
+    ],
+)
+def test_a_file_that_holds_no_password_is_named_and_its_content_not_shown(
+    password_file: Path, content: bytes, told: str
+) -> None:
+    password_file.write_bytes(content)
+    with pytest.raises(SettingsError) as raised:
+        login(password_file)
+    assert str(raised.value) == f"TREASURY_WATCH_SASL_PASSWORD_FILE: {password_file}: {told}"
+
+
+def test_a_password_that_everyone_may_read_is_refused(password_file: Path) -> None:
+    password_file.chmod(0o640)
+    assert login(password_file).password()
+    password_file.chmod(0o644)
+    with pytest.raises(SettingsError, match=r"\(mode 0644\); expected at most 0640, try: chmod 600 "):
+        login(password_file)
+    password_file.unlink()
+    with pytest.raises(SettingsError, match=r"密码: No such file or directory$"):
+        login(password_file)
 
 
 def test_a_password_is_never_shown() -> None:
     settings = load_settings(security_protocol="SASL_SSL", sasl_username="worker", sasl_password="hunter2")
     assert "hunter2" not in f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
-    assert settings.sasl_password is not None
-    assert settings.sasl_password.get_secret_value() == "hunter2"
+    assert settings.password() == "hunter2"
 
 
 def test_the_operations_guide_names_every_setting() -> None:

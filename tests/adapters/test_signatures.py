@@ -13,11 +13,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from treasury_watch.adapters.secretfiles import SecretFileError, read_secret
 from treasury_watch.adapters.signatures import (
-    SecretFileError,
     make_key_pair,
     public_file,
-    read_secret,
     read_signing_key,
     read_verifying_key,
     read_verifying_keys,

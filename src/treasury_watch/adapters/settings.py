@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from treasury_watch.adapters.secretfiles import SecretFileError, read_password
 
 PREFIX = "TREASURY_WATCH_"
 _HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
@@ -65,24 +68,59 @@ class Settings(BaseSettings):
         Field(description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"),
     ] = "PLAINTEXT"
     ssl_ca_file: Annotated[Path | None, Field(description="a PEM file of certificate authorities")] = None
+    ssl_certificate_file: Annotated[Path | None, Field(description="a PEM file of this client's certificate")] = None
+    ssl_key_file: Annotated[Path | None, Field(description="a PEM file of the certificate's private key")] = None
     sasl_mechanism: Annotated[
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Field(description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
     ] = "PLAIN"
     sasl_username: Annotated[str | None, Field(description="the name to log in with")] = None
     sasl_password: Annotated[SecretStr | None, Field(description="the password to log in with")] = None
+    sasl_password_file: Annotated[Path | None, Field(description="a file that holds the password")] = None
+    signing_key_file: Annotated[Path | None, Field(description="a PEM file of an Ed25519 private key")] = None
 
     @model_validator(mode="after")
-    def _login_is_whole(self) -> Settings:
-        if self.sasl and not (self.sasl_username and self.sasl_password):
-            raise ValueError(
-                f"{PREFIX}SASL_USERNAME, {PREFIX}SASL_PASSWORD: expected both, as {PREFIX}SECURITY_PROTOCOL is "
-                f"{self.security_protocol}"
-            )
+    def _security_is_whole(self) -> Settings:
+        complaints = list(self._security_complaints())
+        if complaints:
+            raise ValueError("\n".join(complaints))
         return self
+
+    def _security_complaints(self) -> Iterator[str]:
+        protocol = f"{PREFIX}SECURITY_PROTOCOL is {self.security_protocol}"
+        if self.sasl_password and self.sasl_password_file:
+            yield f"{PREFIX}SASL_PASSWORD, {PREFIX}SASL_PASSWORD_FILE: expected one of them, found both"
+        password = self.sasl_password or self.sasl_password_file
+        if self.sasl and not (self.sasl_username and password):
+            yield (
+                f"{PREFIX}SASL_USERNAME, {PREFIX}SASL_PASSWORD (or {PREFIX}SASL_PASSWORD_FILE): expected both, as "
+                f"{protocol}"
+            )
+        if (self.ssl_certificate_file is None) != (self.ssl_key_file is None):
+            yield f"{PREFIX}SSL_CERTIFICATE_FILE, {PREFIX}SSL_KEY_FILE: expected both or neither, found one"
+        # Whoever names a password or an authority means to be protected, and would not be.
+        if not self.sasl and (self.sasl_username or password):
+            yield f"{PREFIX}SASL_USERNAME, {PREFIX}SASL_PASSWORD: expected neither, as {protocol}"
+        if not self.tls and (self.ssl_ca_file or self.ssl_certificate_file):
+            yield f"{PREFIX}SSL_CA_FILE, {PREFIX}SSL_CERTIFICATE_FILE: expected neither, as {protocol}"
+        if self.sasl_password_file:
+            try:
+                self.password()
+            except SecretFileError as error:
+                yield f"{PREFIX}SASL_PASSWORD_FILE: {error}"
 
     @property
     def sasl(self) -> bool:
         return self.security_protocol.startswith("SASL")
+
+    @property
+    def tls(self) -> bool:
+        return self.security_protocol.endswith("SSL")
+
+    def password(self) -> str:
+        """The password to log in with, read anew from its file where there is one. Raises SecretFileError."""
+        if self.sasl_password_file is None:
+            return self.sasl_password.get_secret_value() if self.sasl_password else ""
+        return read_password(self.sasl_password_file)
 
     @property
     def max_lateness(self) -> timedelta:

@@ -11,7 +11,6 @@ import base64
 import binascii
 import hashlib
 import os
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +20,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from treasury_watch.adapters.secretfiles import SecretFileError, read_file, read_secret
+
 PUBLIC_SUFFIX: Final = ".pub"
-_TOO_OPEN = stat.S_IWGRP | stat.S_IRWXO  # a group may read: that is how containers are given their secrets
-_MOST_BYTES = 65_536  # of a file that is to hold one secret
-
-
-class SecretFileError(Exception):
-    """A file that is to hold a key or a password does not, or too many may read it: one line with the file and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +99,7 @@ def read_signing_key(path: Path) -> SigningKey:
 
 def read_verifying_key(path: Path) -> VerifyingKey:
     """The public key of a file. Raises SecretFileError; a private key is refused, as it has no business there."""
-    pem = _read(path)
+    pem = read_file(path)
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm):
@@ -129,32 +124,6 @@ def read_verifying_keys(paths: Iterable[Path]) -> dict[str, VerifyingKey]:
                 raise SecretFileError(f"{path}: found no key in this directory, expected files *.pub or *.pem")
         keys |= {key.id: key for key in map(read_verifying_key, files)}
     return keys
-
-
-def read_secret(path: Path) -> bytes:
-    """The content of a file that only its owner, and perhaps a group, may read.
-
-    Raises SecretFileError, which shows nothing of the content.
-    """
-    return _read(path, private=True)
-
-
-def _read(path: Path, *, private: bool = False) -> bytes:
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            content = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise SecretFileError(f"{path}: {error.strerror}") from None
-    if private and os.name == "posix" and status.st_mode & _TOO_OPEN:
-        mode = stat.S_IMODE(status.st_mode)
-        raise SecretFileError(
-            f"{path}: everyone may read it, or a group may write it (mode {mode:04o}); expected at most 0640, try: "
-            f"chmod 600 {path}"
-        )
-    if len(content) > _MOST_BYTES:
-        raise SecretFileError(f"{path}: found more than {_MOST_BYTES:,} bytes, expected a key or a password")
-    return content
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+from aiokafka.protocol.metadata import MetadataRequest
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
 
-from treasury_watch.adapters.settings import Settings
+from treasury_watch.adapters.secretfiles import SecretFileError, read_secret
+from treasury_watch.adapters.settings import PREFIX, Settings
+
+_PATIENCE_MS: Final = 5000
+_LOGIN_ERRORS: Final = (AuthenticationFailedError, IllegalSaslStateError, SaslAuthenticationFailed)
 
 
 class BrokerError(Exception):
@@ -19,9 +34,9 @@ class BrokerError(Exception):
 
 
 def no_answer(settings: Settings) -> BrokerError:
-    """The error to raise when a client cannot connect; brokers that refuse a login only hang up."""
-    refused = " or lets this login in" if settings.sasl else ""
-    return BrokerError(f"no broker answers{refused} at {settings.bootstrap_servers}")
+    """The error to raise when a client cannot connect. Clients only log why, so one broker after another is asked."""
+    with ThreadPoolExecutor(1) as pool:
+        return BrokerError(pool.submit(asyncio.run, _reason(settings)).result())
 
 
 @asynccontextmanager
@@ -46,32 +61,91 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "client_id": "treasury-watch",
         "security_protocol": settings.security_protocol,
     }
-    if settings.security_protocol.endswith("SSL"):
+    if settings.tls:
         options["ssl_context"] = _tls(settings)
-    if settings.sasl and settings.sasl_password:
+    if settings.sasl:
         options |= {
             "sasl_mechanism": settings.sasl_mechanism,
             "sasl_plain_username": settings.sasl_username,
-            "sasl_plain_password": settings.sasl_password.get_secret_value(),
+            "sasl_plain_password": _password(settings),
         }
     return options
 
 
 def faust_credentials(settings: Settings) -> Credentials | None:
     """The same for Faust; `None` for a plain connection."""
-    tls = _tls(settings) if settings.security_protocol.endswith("SSL") else None
-    if settings.sasl and settings.sasl_password:
+    tls = _tls(settings) if settings.tls else None
+    if settings.sasl:
         return SASLCredentials(
             username=settings.sasl_username,
-            password=settings.sasl_password.get_secret_value(),
+            password=_password(settings),
             mechanism=settings.sasl_mechanism,
             ssl_context=tls,
         )
     return SSLCredentials(context=tls) if tls else None
 
 
+def _password(settings: Settings) -> str:
+    try:
+        return settings.password()
+    except SecretFileError as error:
+        raise BrokerError(f"{PREFIX}SASL_PASSWORD_FILE: {error}") from error
+
+
 def _tls(settings: Settings) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=settings.ssl_ca_file)
+        context = ssl.create_default_context(cafile=settings.ssl_ca_file)
     except OSError as error:
-        raise BrokerError(f"TREASURY_WATCH_SSL_CA_FILE: {settings.ssl_ca_file}: {error.strerror or error}") from error
+        raise BrokerError(f"{PREFIX}SSL_CA_FILE: {settings.ssl_ca_file}: {_why(error)}") from error
+    if settings.ssl_certificate_file and settings.ssl_key_file:
+        try:
+            read_secret(settings.ssl_key_file)
+        except SecretFileError as error:
+            raise BrokerError(f"{PREFIX}SSL_KEY_FILE: {error}") from error
+        try:
+            context.load_cert_chain(settings.ssl_certificate_file, settings.ssl_key_file, _no_passphrase)
+        except OSError as error:
+            raise BrokerError(
+                f"{PREFIX}SSL_CERTIFICATE_FILE, {PREFIX}SSL_KEY_FILE: {settings.ssl_certificate_file}, "
+                f"{settings.ssl_key_file}: {_why(error)}"
+            ) from error
+    return context
+
+
+def _no_passphrase() -> str:
+    raise BrokerError(f"{PREFIX}SSL_KEY_FILE: the key is protected by a passphrase, expected one without")
+
+
+async def _reason(settings: Settings) -> str:
+    """What the first broker says that is there and refuses, else that none is there."""
+    options = client_options(settings)
+    absent: set[str] = set()
+    for server in options.pop("bootstrap_servers"):
+        host, _, port = server.rpartition(":")
+        try:
+            connection = await create_conn(host.strip("[]"), int(port), request_timeout_ms=_PATIENCE_MS, **options)
+            try:
+                await connection.send(MetadataRequest([]))
+            finally:
+                connection.close()
+        except ssl.SSLCertVerificationError as error:
+            return f"{server}: the broker's certificate is not trusted: {error.verify_message}"
+        except ssl.SSLError as error:
+            return f"{server}: no TLS connection: {_why(error)}"
+        except UnsupportedSaslMechanismError:
+            return f"{server}: the broker has no login by {settings.sasl_mechanism}"
+        except _LOGIN_ERRORS:
+            return f"{server}: the broker does not let {settings.sasl_username} log in: wrong name or password"
+        except KafkaError:
+            return f"{server}: the broker hangs up; perhaps it expects other than {settings.security_protocol}"
+        except (OSError, TimeoutError) as error:
+            if not isinstance(error, ConnectionRefusedError):
+                absent.add(_why(error))
+    why = f": {', '.join(sorted(absent))}" if absent else ""
+    return f"no broker answers at {settings.bootstrap_servers}{why}"
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return getattr(error, "strerror", None) or str(error) or "no answer in time"
