@@ -79,13 +79,13 @@ def test_all_wrong_values_are_named_at_once_one_line_each(monkeypatch: pytest.Mo
     [
         (
             {"security_protocol": "SASL_SSL", "sasl_password": "hunter2"},
-            "TREASURY_WATCH_SASL_USERNAME, TREASURY_WATCH_SASL_PASSWORD (or TREASURY_WATCH_SASL_PASSWORD_FILE): expected "
-            "both, as TREASURY_WATCH_SECURITY_PROTOCOL is SASL_SSL",
+            "TREASURY_WATCH_SASL_USERNAME, TREASURY_WATCH_SASL_PASSWORD (or "
+            "TREASURY_WATCH_SASL_PASSWORD_FILE): expected both, as TREASURY_WATCH_SECURITY_PROTOCOL is SASL_SSL",
         ),
         (
             {"security_protocol": "SASL_SSL", "sasl_username": "worker"},
-            "TREASURY_WATCH_SASL_USERNAME, TREASURY_WATCH_SASL_PASSWORD (or TREASURY_WATCH_SASL_PASSWORD_FILE): expected "
-            "both, as TREASURY_WATCH_SECURITY_PROTOCOL is SASL_SSL",
+            "TREASURY_WATCH_SASL_USERNAME, TREASURY_WATCH_SASL_PASSWORD (or "
+            "TREASURY_WATCH_SASL_PASSWORD_FILE): expected both, as TREASURY_WATCH_SECURITY_PROTOCOL is SASL_SSL",
         ),
         (
             {"sasl_username": "worker", "sasl_password": "hunter2"},
@@ -146,9 +146,9 @@ def test_a_password_comes_from_one_place_only(password_file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "found 0 lines, expected one with a password"),
-        (b"\n", "found 1 lines, expected one with a password"),
-        (b"hunter2\nhunter3\n", "found 2 lines, expected one with a password"),
+        (b"", "found no password, expected one line with a password"),
+        (b"\n", "found no password, expected one line with a password"),
+        (b"hunter2\nhunter3\n", "found 2 lines, expected one line with a password"),
         (b"hunter2\xff", "found bytes that are not UTF-8, expected one line with a password"),
         (b"hunter2" * 10_000, "found more than 65,536 bytes, expected a key or a password"),
     ],

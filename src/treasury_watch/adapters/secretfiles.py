@@ -30,7 +30,8 @@ def read_password(path: Path) -> str:
     except UnicodeDecodeError:
         raise SecretFileError(f"{path}: found bytes that are not UTF-8, expected one line with a password") from None
     if len(lines) != 1 or not lines[0]:
-        raise SecretFileError(f"{path}: found {len(lines)} lines, expected one with a password")
+        found = f"{len(lines)} lines" if lines[1:] else "no password"
+        raise SecretFileError(f"{path}: found {found}, expected one line with a password")
     return lines[0]
 
 
