@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
+from struct import Struct
 from typing import Any
 
 import msgspec
@@ -18,11 +19,12 @@ from treasury_watch.engine.ids import us_in
 from treasury_watch.engine.rows import Layout, Rows, Translation, exact, plain
 from treasury_watch.engine.scopes import Case, Scope
 from treasury_watch.engine.state import State
-from treasury_watch.engine.windows import held, packed_of, packed_since
+from treasury_watch.engine.windows import held, packed_of, packed_since, value_in
 
 VERSION = 3
 _PIECE = 8_192  # entries of one row
 _ENTRY = 16  # bytes
+_OF_PAIR, _OF_TIME = Struct("<qq").pack, Struct("<q").pack
 
 
 class StateError(ValueError):
@@ -88,9 +90,22 @@ def entry_rows(state: State, scope: Scope, index: int, keys: Iterable[str | byte
     """
     series, keyed = state.series[index], scope.series[index]
     since = scope.watermark - state.history.reaches[index]
+    usual = _OF_PAIR if series.keeps else _OF_TIME
+    quick = sys.byteorder == "little" and not series.symbolic
     for key in keys:
         entries = keyed.get(key)
-        packed = None if entries is None else packed_since(entries, since, series.keeps)
+        if entries is None:
+            continue
+        if quick:  # most keys have few entries, of which none has expired
+            if isinstance(entries, int):
+                time = entries >> 64 if series.keeps else entries
+                if time >= since:
+                    yield [key, True, usual(time, value_in(entries)) if series.keeps else usual(time)]
+                continue
+            if isinstance(entries, array) and entries[0] >= since and len(entries) <= _PIECE:
+                yield [key, True, entries.tobytes()]
+                continue
+        packed = packed_since(entries, since, series.keeps)
         if not packed:
             continue
         n = len(packed) >> 1 if series.keeps else len(packed)

@@ -27,6 +27,11 @@ def beside(us: int, value: int) -> int:
     return us << 64 | value + BIAS
 
 
+def value_in(entry: int) -> int:
+    """The value in the int that `beside` makes."""
+    return (entry & _MASK) - BIAS
+
+
 def packed_of(entries: int | array[int] | Blocks, keeps: bool) -> array[int]:
     """Entries as one packed array, however they are held; the array itself if it is one."""
     if isinstance(entries, int):
