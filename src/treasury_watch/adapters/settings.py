@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     sasl_password: Annotated[SecretStr | None, Field(description="the password to log in with")] = None
     sasl_password_file: Annotated[Path | None, Field(description="a file that holds the password")] = None
     signing_key_file: Annotated[Path | None, Field(description="a PEM file of an Ed25519 private key")] = None
+    author_keys: Annotated[str | None, Field(description="files or directories of public keys")] = None
+    approver_keys: Annotated[str | None, Field(description="files or directories of public keys")] = None
 
     @model_validator(mode="after")
     def _security_is_whole(self) -> Settings:
