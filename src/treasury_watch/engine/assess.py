@@ -7,7 +7,7 @@ the same outcomes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from treasury_watch import __version__
@@ -16,6 +16,7 @@ from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, fen_of, mi
 from treasury_watch.domain.verdict import SEVERITY, VERDICTS, Decision, Duplicate, Hit, Outcome, Refusal, Verdict
 from treasury_watch.engine import encoding
 from treasury_watch.engine.conditions import Judged
+from treasury_watch.engine.failsafe import failure_hit, must_stop, tell_nobody
 from treasury_watch.engine.ids import fingerprint_in, fingerprint_of, seen_of, us_in
 from treasury_watch.engine.program import Program
 from treasury_watch.engine.reasons import hit
@@ -40,11 +41,15 @@ class Settled:
 
 
 class Engine:
-    """Judges the instructions of one partition. Holds its state; knows no clock and does no IO."""
+    """Judges the instructions of one partition. Holds its state; knows no clock and does no IO.
+
+    `on_failure` is told of each instruction on which the rules failed, and of the error; it gets the safe verdict.
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.state = State([*program.series.values()], program.max_lateness_us)
+        self.on_failure: Callable[[Instruction, Exception], None] = tell_nobody
 
     def assess(self, batch: Sequence[Instruction]) -> list[Outcome]:
         """One outcome for each instruction, in order. Instructions are valid as `wire` makes them; any order of event
@@ -88,12 +93,17 @@ class Engine:
             new_ids += (scope, instruction_id, seen)
             if us > watermark:
                 scope.watermark = us
-            today = program.days.of(us)
-            if today is not day:
-                day, judge = today, program.judge(today, warming)
-            fen = fen_of(instruction.amount)
-            amount = fen if instruction.currency is None else program.amount(instruction, fen, today.ordinal)
-            settled = judge(instruction, us, amount, today, scope, settle, log)  # type: ignore[misc]
+            try:
+                today = program.days.of(us)
+                if today is not day:
+                    day, judge = today, program.judge(today, warming)
+                fen = fen_of(instruction.amount)
+                amount = fen if instruction.currency is None else program.amount(instruction, fen, today.ordinal)
+                settled = judge(instruction, us, amount, today, scope, settle, log)  # type: ignore[misc]
+            except Exception as error:
+                if must_stop(error):
+                    raise
+                settled = self._unjudged(instruction, us, scope, error)
             if settled is not None and settled.verdict != "pass":
                 state.open_case(scope, instruction_id, us, settled.executed)
             outcomes.append(
@@ -173,6 +183,14 @@ class Engine:
         that had not been applied before, and whether a case of the instruction is known (see `State.dispose`).
         """
         return self.state.dispose(key, instruction_id, disposition_id, disposition)
+
+    def _unjudged(self, instruction: Instruction, us: int, scope: Scope, error: Exception) -> Settled:
+        """What an instruction comes to on which the rules failed; it adds nothing to any window."""
+        self.on_failure(instruction, error)
+        if self.state.series:
+            self.state.log += (scope, 0, self.state.rows.nothing(us))
+        action = self.program.on_error
+        return Settled(action, False, (failure_hit(action, error),))
 
     def _settle(
         self,

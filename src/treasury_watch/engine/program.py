@@ -20,6 +20,7 @@ from treasury_watch.domain.payment import (
     partition_key_of,
 )
 from treasury_watch.engine import windows
+from treasury_watch.engine.failsafe import SafeVerdict
 from treasury_watch.engine.warming import ANCIENT
 from treasury_watch.rules import values
 from treasury_watch.rules.compiler import Compiler
@@ -40,11 +41,19 @@ class Program:
     and days.
     """
 
-    def __init__(self, ruleset: RuleSet, max_lateness: timedelta = DEFAULT_MAX_LATENESS) -> None:
-        """Raises ValueError if `max_lateness` is negative."""
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        max_lateness: timedelta = DEFAULT_MAX_LATENESS,
+        on_error: SafeVerdict = "intercept",
+    ) -> None:
+        """`on_error`: the verdict on an instruction on which the rules fail. Raises ValueError if `max_lateness` is
+        negative.
+        """
         if max_lateness < timedelta(0):
             raise ValueError("max_lateness is negative")
         self.ruleset = ruleset
+        self.on_error: SafeVerdict = on_error
         self.max_lateness_us = max_lateness // timedelta(microseconds=1)
         self.days = Days(ruleset.timezone)
         self.partition_key = _partition_key(ruleset.partition_by)

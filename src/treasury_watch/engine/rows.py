@@ -82,6 +82,10 @@ class Rows:
             found = self._members[series] = tuple(self._places[index] for index in bits(series))
         return found
 
+    def nothing(self, us: int) -> Row:
+        """The row of an instruction that belongs to no series."""
+        return (us, 0, *(None for _ in self.layout.values), *(None for _ in self.layout.keys))
+
     def plain(self, row: Row) -> Sequence[Any]:
         """A row in the types of MessagePack."""
         if not self._wide and all(row[at] is None or type(row[at]) is str for at in self._odd):

@@ -547,6 +547,7 @@ class Compiler:
                 counted[index] = f"d{index}"
         keys = [(slot if at_once else f"q{at}") for at, (slot, at_once) in enumerate(map(self._slot, self._by_slot()))]
         later = [key for key in keys if key.startswith("q")]
+        # What can fail is before this line: see `engine.failsafe`, which knows the local by its name.
         lines += ["mask = 0", *([f"{' = '.join(later)} = None"] if later else [])]
         lines += [
             f"i{group[0].own} = None if {own} is None else t << 64 | {own} + BIAS"

@@ -20,6 +20,7 @@ from treasury_watch.adapters.wire import decode_batch
 from treasury_watch.domain.payment import Instruction, microseconds
 from treasury_watch.domain.verdict import Decision, Outcome, Refusal
 from treasury_watch.engine import Engine, Program
+from treasury_watch.engine.failsafe import raise_failure
 from treasury_watch.engine.program import DEFAULT_MAX_LATENESS
 from treasury_watch.rules.schema import Rule, RuleSet
 
@@ -36,6 +37,7 @@ class Side:
         self.modes = {rule.id: rule.mode for rule in self.judged}
         self.zone = program.days.zone
         self.engine = Engine(program)
+        self.engine.on_failure = raise_failure
         self.tally = Tally(program)
         self.scores = None if labels is None else Scores(labels)
         self.duplicates = 0
