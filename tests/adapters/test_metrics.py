@@ -11,6 +11,7 @@ from tests.builders import make_instruction
 from tests.rulesets import leaf, make_rule, make_ruleset, yuan
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.domain.verdict import REASONS, VERDICTS, Decision, Duplicate, Hit, Refusal, Text, Verdict
+from treasury_watch.engine.failsafe import failure_hit
 
 RULESET = make_ruleset(make_rule("AMT-001", leaf("amount", "gte", yuan("50000.00"))))
 
@@ -40,7 +41,7 @@ def test_every_series_is_there_before_anything_happens() -> None:
         assert found[f'treasury_watch_dead_letters_total{{reason="{reason}"}}'] == 0
     for mode in ("live", "shadow", "warming"):
         assert found[f'treasury_watch_hits_total{{mode="{mode}",rule="AMT-001"}}'] == 0
-    for name in ("held_cny", "duplicates", "late", "unknown_fields"):
+    for name in ("held_cny", "duplicates", "late", "engine_errors", "unknown_fields"):
         assert found[f"treasury_watch_{name}_total"] == 0
     for name in ("decision_latency_seconds", "engine_seconds", "batch_size"):
         assert found[f"treasury_watch_{name}_count"] == 0
@@ -58,6 +59,16 @@ def test_outcomes_are_counted_by_what_they_are() -> None:
     assert found['treasury_watch_dead_letters_total{reason="too_late"}'] == 1
     assert found["treasury_watch_duplicates_total"] == 2
     assert found["treasury_watch_late_total"] == 1
+
+
+def test_an_instruction_that_judging_failed_on_is_counted_as_that_and_as_the_hit_of_no_rule() -> None:
+    metrics = Metrics(RULESET)
+    metrics.count([decision("intercept", hits=(failure_hit("intercept", KeyError("x")),)), decision("intercept")])
+    found = samples(metrics)
+    assert found["treasury_watch_engine_errors_total"] == 1
+    assert found['treasury_watch_instructions_total{verdict="intercept"}'] == 2
+    assert found["treasury_watch_held_cny_total"] == 120_000
+    assert [value for name, value in found.items() if name.startswith("treasury_watch_hits_total")] == [1, 0, 0]
 
 
 def test_held_yuan_are_those_of_intercepts_and_prohibitions_in_yuan_and_never_shrink() -> None:

@@ -46,6 +46,11 @@ def test_the_environment_is_read_and_an_override_goes_first(monkeypatch: pytest.
         ("WEB_PORT", "65536", "a port number from 1 to 65535, or 0 for any free one"),
         ("LOG_FORMAT", "xml", "console or json"),
         ("TOPIC_PREFIX", "国库.", "letters, digits, '.', '_', '-', or nothing"),
+        (
+            "ON_ENGINE_ERROR",
+            "pass",
+            "warn, intercept or prohibit: the verdict on a payment that judging fails on",
+        ),
         ("MAX_LATENESS_DAYS", "-1", "whole days from 0 to 3660"),
     ],
 )

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from treasury_watch.domain.payment import HOME_CURRENCY
 from treasury_watch.domain.verdict import REASONS, SEVERITY, VERDICTS, Decision, Duplicate, Outcome, Refusal
+from treasury_watch.engine.failsafe import RULE as ENGINE
 from treasury_watch.rules.schema import RuleSet
 
 LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
@@ -76,6 +77,9 @@ class Metrics:
         self._dead_letters = {reason: dead_letters.labels(reason) for reason in REASONS}
         self._duplicates = counter("duplicates", "Instructions delivered again, which got no second decision")
         self._late = counter("late", "Instructions judged that came later than newer ones of their partition key")
+        self._engine_errors = counter(
+            "engine_errors", "Instructions that judging failed on, which got the verdict that is set for such cases"
+        )
         self.unknown_fields = counter("unknown_fields", "Fields in messages that the contract does not know")
         self.latency = BatchHistogram(
             "treasury_watch_decision_latency_seconds",
@@ -115,7 +119,10 @@ class Metrics:
                 verdicts[outcome.verdict] += 1
                 late += outcome.late
                 if outcome.hits:
-                    hits.update((hit.rule, hit.mode) for hit in outcome.hits if not hit.excepted)
+                    if outcome.hits[0].rule == ENGINE:
+                        self._engine_errors.inc()
+                    else:
+                        hits.update((hit.rule, hit.mode) for hit in outcome.hits if not hit.excepted)
                     if SEVERITY[outcome.verdict] >= _HELD and outcome.currency == HOME_CURRENCY:
                         held += max(Decimal(outcome.amount), Decimal(0))
             elif isinstance(outcome, Refusal):

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from treasury_watch.adapters.secretfiles import SecretFileError, read_password
+from treasury_watch.engine.failsafe import SafeVerdict
 
 PREFIX = "TREASURY_WATCH_"
 _HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
@@ -54,6 +55,9 @@ class Settings(BaseSettings):
         Path | None, Field(description="a directory of rule files; without it the rules that came with the product")
     ] = None
     max_lateness_days: Annotated[int, Field(ge=0, le=3660, description="whole days from 0 to 3660")] = 31
+    on_engine_error: Annotated[
+        SafeVerdict, Field(description="warn, intercept or prohibit: the verdict on a payment that judging fails on")
+    ] = "intercept"
     web_host: Annotated[str, Field(min_length=1, description="an address to listen on")] = "127.0.0.1"
     web_port: Annotated[
         int, Field(ge=0, le=65_535, description="a port number from 1 to 65535, or 0 for any free one")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
+import pytest
 from faust.types import TP
 
 from tests.adapters.kafka.records import FakeRecord
@@ -18,11 +19,13 @@ from treasury_watch.adapters.kafka.partition import SLICE, Partition
 from treasury_watch.adapters.kafka.publisher import Judged, Publisher, PublishError, Sent
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.wire import encode_instruction
+from treasury_watch.domain.payment import Instruction
 from treasury_watch.domain.verdict import Decision
 from treasury_watch.engine import Engine, Program
 
 TWICE = ref(aggregate("count", "instruction_id", "payee_account", window_us=86_400_000_000))
 RULESET = make_ruleset(make_rule("TWICE", leaf(TWICE, "gt", 1)))
+PROGRAM = Program(RULESET, max_lateness=timedelta(days=31))
 
 
 class Outbox:
@@ -52,11 +55,11 @@ class Outbox:
 class Setting:
     """A partition with position 0, its outbox, and what came of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: Program = PROGRAM) -> None:
         self.outbox = Outbox()
         self.failures: list[Exception] = []
         self.done: list[int] = []
-        engine = Engine(Program(RULESET, max_lateness=timedelta(days=31)))
+        engine = Engine(program)
         admission = Admission("jurisdiction", lambda key: 0, 0)
         self.partition = Partition(0, engine, admission, Metrics(RULESET), 0, self.failures.append)
 
@@ -135,6 +138,33 @@ async def test_a_batch_that_the_brokers_refuse_is_not_done_and_nothing_behind_it
         "decisions[0] did not take what was to be published: RuntimeError: disk full"
     ]
     assert (setting.done, setting.partition.position, len(setting.outbox.sent)) == ([], 0, 1)
+
+
+class Broken(Program):
+    """A program whose rules fail on the account 1."""
+
+    def judge(self, *span: Any) -> Any:
+        whole = super().judge(*span)
+
+        def judge(instruction: Instruction, *rest: Any) -> Any:
+            return {}[instruction.payee_name] if instruction.payee_account == "1" else whole(instruction, *rest)
+
+        return judge
+
+
+async def test_a_payment_that_judging_fails_on_gets_the_safe_verdict_and_is_told_without_its_data(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    setting = Setting(Broken(RULESET, on_error="prohibit"))
+    await setting.judge(records(0, 3))
+    await setting.partition.idle()
+    assert (setting.outbox.verdicts, setting.done, setting.failures) == (["pass", "prohibit", "pass"], [3], [])
+    (line,) = caplog.messages
+    assert line.startswith(
+        "partition 0: judging instruction 'P1' of '420100' failed with KeyError at test_partition.py:"
+    )
+    assert line.endswith("its verdict is prohibit; please report this")
+    assert str(make_instruction().payee_name) not in line
 
 
 async def test_a_batch_that_the_producer_does_not_take_is_a_failure_and_not_the_end_of_the_agent() -> None:

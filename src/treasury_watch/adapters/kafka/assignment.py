@@ -46,7 +46,7 @@ class Assignment:
         self._settings = settings
         self._feeds = feeds
         self._partition_by = ruleset.partition_by
-        self._program = Program(ruleset, max_lateness=settings.max_lateness)
+        self._program = Program(ruleset, settings.max_lateness, settings.on_engine_error)
         self._partitioner = partitioner_of(settings.partitioner, settings.partitions)
         self._metrics = metrics
         self._held: dict[TP, Partition] = {}

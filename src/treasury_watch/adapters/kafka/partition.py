@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from time import perf_counter, time
 
@@ -17,6 +18,9 @@ from treasury_watch.adapters.wire import decode_batch
 from treasury_watch.domain.payment import Instruction, microseconds
 from treasury_watch.domain.verdict import Decision, Refusal
 from treasury_watch.engine import Engine, Program
+from treasury_watch.engine.failsafe import place_of
+
+log = logging.getLogger(__name__)
 
 SLICE = 500  # messages judged without letting anything else run: about 15 ms
 
@@ -41,6 +45,7 @@ class Partition:
         self.number = number
         self.position = position
         self._engine = engine
+        engine.on_failure = self._tell
         self._admission = admission
         self._metrics = metrics
         self._on_failure = on_failure
@@ -142,6 +147,17 @@ class Partition:
             self._fail(error)
         finally:
             self._turn.release()
+
+    def _tell(self, instruction: Instruction, error: Exception) -> None:
+        log.error(
+            "partition %d: judging instruction %s of %s failed with %s at %s: its verdict is %s; please report this",
+            self.number,
+            ascii(instruction.instruction_id),
+            ascii(self.program.partition_key(instruction)[:64]),
+            type(error).__name__,
+            place_of(error),
+            self.program.on_error,
+        )
 
     def _fail(self, error: Exception) -> None:
         self._failed = True
