@@ -15,13 +15,19 @@ from treasury_watch.adapters.settings import Settings
 
 
 @asynccontextmanager
-async def reader(settings: Settings, partitions: Sequence[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A started consumer of exactly these partitions, at their beginnings. Raises BrokerError if no broker answers."""
+async def reader(
+    settings: Settings, partitions: Sequence[TopicPartition], max_wait_ms: int = 500
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer of exactly these partitions, at their beginnings. Raises BrokerError if no broker answers.
+
+    `max_wait_ms` is how long a broker may wait for something new, during which it answers nothing else.
+    """
     consumer = AIOKafkaConsumer(
         **client_options(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
+        fetch_max_wait_ms=max_wait_ms,
     )
     consumer.assign(partitions)
     try:
