@@ -54,14 +54,16 @@ class Worker:
         self.stopped = False
         self._signal(signal.SIGCONT)
 
-    async def terminate(self, limit: float) -> int:
-        """Asks it to end, and returns its exit status. Raises Stuck."""
+    async def terminate(self, limit: float) -> None:
+        """Asks it to end as it should. Raises Stuck when it does not, or says that something failed."""
         self.ended = True
         self._signal(signal.SIGTERM)
         try:
-            return await asyncio.wait_for(self.process.wait(), limit)
+            status = await asyncio.wait_for(self.process.wait(), limit)
         except TimeoutError:
             raise Stuck(f"worker {self.number} did not end within {limit:.0f} s of SIGTERM") from None
+        if status not in (0, -signal.SIGTERM):  # the latter before it was up
+            raise Stuck(f"worker {self.number} ended with status {status} after SIGTERM: {_last_line(self)}")
 
     def fill_disk(self) -> None:
         """From now on nothing that it writes to a file fits."""

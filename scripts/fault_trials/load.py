@@ -55,13 +55,13 @@ def messages(seed: int, partitions: int) -> Iterator[Message]:
 def _new(chance: Random, stream: Stream) -> Instruction:
     stream.now += timedelta(minutes=chance.randrange(60))
     stream.count += 1
-    payee = chance.randrange(25)
+    payee = chance.randrange(12)
     return Instruction(
         instruction_id=f"{stream.jurisdiction}-{stream.count:06d}",
         event_time=stream.now,
         jurisdiction=stream.jurisdiction,
         budget_unit=f"10{chance.randrange(6):04d}",
-        amount=chance.choice(AMOUNTS) if chance.random() < 0.2 else f"{chance.randrange(1, 9_000_000) / 100:.2f}",
+        amount=chance.choice(AMOUNTS) if chance.random() < 0.4 else f"{chance.randrange(1, 3_000_000) / 100:.2f}",
         payment_mode="authorised",
         settlement="transfer",
         payee_name=f"江汉办公用品有限公司{payee}",

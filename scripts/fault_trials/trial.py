@@ -119,9 +119,7 @@ async def _disturbed(
         await watch.done(SETTLE_SECONDS)
         log("everything is committed")
         for worker in fleet.living:
-            status = await worker.terminate(TERM_SECONDS)
-            if status:
-                fleet.restarts.append(f"worker {worker.number} ended with status {status} after SIGTERM")
+            await worker.terminate(TERM_SECONDS)
     finally:
         await watch.stop()
         await fleet.close()
