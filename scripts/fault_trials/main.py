@@ -87,6 +87,7 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]  # the settings of a trial are its own
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers go away is what is tried
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     trials = [(given.kinds[number % len(given.kinds)], given.seed + number) for number in range(given.trials)]
     command = ("-m", "fault_trials.sabotage", given.without) if given.without else None
