@@ -13,6 +13,7 @@ import pytest
 from tests.test_cli import RULES
 from treasury_watch.adapters import bundles
 from treasury_watch.adapters.bundles import Bundle, BundleError, bundle_of, ruleset_of, statement, texts
+from treasury_watch.adapters.packing import digest
 from treasury_watch.adapters.rulefiles import default_rules, load
 from treasury_watch.adapters.tables import TableError, read_text
 from treasury_watch.rules import RuleErrors
@@ -44,7 +45,7 @@ def packed(contents: dict[str, str], **overrides: Any) -> Bundle:
     fields = {
         "ruleset": "sha256:" + "0" * 64,
         "reference": "sha256:" + "0" * 64,
-        "content": bundles._digest(text),
+        "content": digest(text),
         "files": zlib.compress(text),
     } | overrides
     return Bundle(**fields)
@@ -140,7 +141,7 @@ def test_files_that_unpack_to_more_than_the_limit_are_left_packed(monkeypatch: p
     [
         (b"words", "do not unpack"),
         (zlib.compress(b"{}")[:-1], "are cut off"),
-        (zlib.compress(b"{}") + b"x", "something behind its files"),
+        (zlib.compress(b"{}") + b"x", "have something behind them"),
         (zlib.compress(b'{"a.yaml":"other"}'), "are not those that it names"),
     ],
 )
@@ -152,7 +153,7 @@ def test_damaged_files_are_noticed(files: bytes, message: str) -> None:
 def test_files_that_are_no_texts_are_refused() -> None:
     text = b'{"a.yaml":1}'
     with pytest.raises(BundleError, match="cannot be read"):
-        texts(packed({}, content=bundles._digest(text), files=zlib.compress(text)))
+        texts(packed({}, content=digest(text), files=zlib.compress(text)))
 
 
 def test_at_most_a_thousand_files_are_taken() -> None:

@@ -6,9 +6,7 @@ in memory only, and gives the rule set and the hash that its directory gave.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zlib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,6 +14,8 @@ from typing import Literal
 
 import msgspec
 
+from treasury_watch.adapters.approvals import Signatures, statement_of
+from treasury_watch.adapters.packing import PackingError, digest, packed, unpacked
 from treasury_watch.adapters.rulefiles import PATTERNS, files_of
 from treasury_watch.adapters.tables import TableText
 from treasury_watch.rules import RuleErrors, read
@@ -25,36 +25,24 @@ from treasury_watch.rules.sets import layouts_of
 
 MAX_BYTES = 4 << 20  # of a bundle as it is sent: the default pack has less than 100 KiB
 _MAX_UNPACKED = 2 * SET_BYTES.most  # JSON escapes line ends and quotes
-_LEVEL = 9  # of zlib: packed once, sent to every worker and kept for ever
-
-Role = Literal["author", "approver"]
-ROLES: tuple[Role, ...] = ("author", "approver")
 
 
 class BundleError(ValueError):
     """A message that is no rule bundle, or a directory that fits in none: one line that says why."""
 
 
-class Signature(msgspec.Struct, frozen=True):
-    """Ed25519 over a `statement`, and which key made it."""
-
-    key: str
-    signature: bytes
-
-
-class Bundle(msgspec.Struct, frozen=True, kw_only=True):
-    """`files` is zlib of the canonical JSON of path → text; `content` the SHA-256 of that JSON. `origin` says whether
-    it was published by a person or is what a worker found in its directory.
+class Bundle(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="bundle"):
+    """`files` is the packed canonical JSON of path → text, `content` the digest of that JSON. `origin` says whether it
+    was published by a person or is what a worker found in its directory.
     """
 
     schema_version: Literal[1] = 1
-    kind: Literal["bundle"] = "bundle"
     origin: Literal["published", "directory"] = "published"
     ruleset: str
     reference: str
     content: str
     files: bytes
-    signatures: dict[Role, Signature] = {}
+    signatures: Signatures = {}
 
 
 def bundle_of(directory: Path, origin: Literal["published", "directory"] = "published") -> tuple[Bundle, RuleSet]:
@@ -72,8 +60,8 @@ def bundle_of(directory: Path, origin: Literal["published", "directory"] = "publ
         origin=origin,
         ruleset=ruleset.hash,
         reference=ruleset.reference,
-        content=_digest(text),
-        files=zlib.compress(text, _LEVEL),
+        content=digest(text),
+        files=packed(text),
     )
     encode(bundle)
     return bundle, ruleset
@@ -99,17 +87,11 @@ def decode(value: bytes) -> Bundle:
 
 def texts(bundle: Bundle) -> Mapping[str, str]:
     """Path below the rule directory → text. Raises BundleError if they are not what the bundle says, or too large."""
-    unpacking = zlib.decompressobj()
     try:
-        text = unpacking.decompress(bundle.files, _MAX_UNPACKED)
-    except zlib.error as error:
-        raise BundleError(f"a rule bundle whose files do not unpack: {error}") from None
-    if not unpacking.eof:
-        too_large = f"unpack to more than {_MAX_UNPACKED:,} bytes"
-        raise BundleError(f"a rule bundle whose files {too_large if unpacking.unconsumed_tail else 'are cut off'}")
-    if unpacking.unused_data:
-        raise BundleError("a rule bundle with something behind its files")
-    if _digest(text) != bundle.content:
+        text = unpacked(bundle.files, _MAX_UNPACKED)
+    except PackingError as error:
+        raise BundleError(f"a rule bundle whose files {error}") from None
+    if digest(text) != bundle.content:
         raise BundleError("a rule bundle whose files are not those that it names")
     try:
         found = msgspec.json.decode(text, type=dict[str, str])
@@ -143,7 +125,7 @@ def ruleset_of(bundle: Bundle, tables: Mapping[str, TableText] | None = None) ->
 
 def statement(bundle: Bundle) -> bytes:
     """What is signed: which rule set, and every byte of its files."""
-    return _canonical({"treasury-watch": "rules", "ruleset": bundle.ruleset, "content": bundle.content})
+    return statement_of("rules", ruleset=bundle.ruleset, content=bundle.content)
 
 
 def _ruleset(files: Mapping[str, bytes]) -> RuleSet:
@@ -163,7 +145,3 @@ def _belongs(path: str) -> bool:
 
 def _canonical(value: Mapping[str, str]) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _digest(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError, KafkaError
 
 from treasury_watch.adapters.jsonl import Lines
-from treasury_watch.adapters.kafka.connection import BrokerError, client_options, no_answer
+from treasury_watch.adapters.kafka.connection import BrokerError, broker_error, client_options
 from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.kafka.publisher import Header, Output, Sent, acknowledged, send
@@ -66,26 +66,27 @@ async def publish(
 
 
 async def check_payments(settings: Settings) -> None:
-    """Raises BrokerError when the payments topic is missing or has another partition count than the settings say."""
-    for finding in await check_topics(settings):
+    """Raises BrokerError when the payments topic is missing, has another partition count or may not be written."""
+    for finding in await check_topics(settings, "payment-system"):
         if finding.topic == settings.topic("payments"):
             raise BrokerError(str(finding))
 
 
 @asynccontextmanager
-async def payments_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+async def payments_producer(settings: Settings, max_request_size: int = 1 << 20) -> AsyncIterator[AIOKafkaProducer]:
     """A producer whose messages are acknowledged by all in-sync replicas. Raises BrokerError if it cannot start."""
     producer = AIOKafkaProducer(
         **client_options(settings),
         acks="all",
         enable_idempotence=settings.idempotence,
         max_batch_size=OUTPUT_BATCH_BYTES,
+        max_request_size=max_request_size,
     )
     try:
         try:
             await producer.start()
-        except KafkaConnectionError as error:
-            raise no_answer(settings) from error
+        except (KafkaConnectionError, ClusterAuthorizationFailedError) as error:
+            raise broker_error(settings, error) from error
         except KafkaError as error:
             raise BrokerError(
                 f"{settings.bootstrap_servers} lets no idempotent producer start: {error}; a broker that has none, as "
