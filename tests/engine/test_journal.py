@@ -197,7 +197,7 @@ def test_after_a_restart_records_follow_those_of_before() -> None:
     second = Life()
     second.engine = again.finished()
     assert again.number is not None
-    second.journal = Journal(second.engine, again.number + 1)
+    second.journal = Journal(second.engine, 2, again.number + 1)
     second.position = 2
     second.pay(pay(3, 2))
     second.write()

@@ -56,8 +56,11 @@ def kind_of(record: bytes) -> int:
 class Journal:
     """Records what happens to an engine's state, from now on: its recorder."""
 
-    def __init__(self, engine: Engine, number: int = 0) -> None:
-        """`number`: that of the first record, one more than the last that was written before."""
+    def __init__(self, engine: Engine, position: int = 0, number: int = 0) -> None:
+        """`position`: the offset of the next payment, as the state is now. `number`: that of the first record, one more
+        than the last that was written before.
+        """
+        self._position = position
         self._number = number
         self._digest = _START
         self._state = engine.state
@@ -114,6 +117,7 @@ class Journal:
         self._effects.clear()
         self._switched = False
         self._pending = 0
+        self._position = position
         return records
 
     def checkpoint(self, keys: int) -> list[Record]:
@@ -122,6 +126,7 @@ class Journal:
         """
         records: list[Record] = []
         rotation = self._rotation or self._stretches()
+        self._begins = False
         for bodies, size in rotation:
             records += map(self._record, bodies)
             if bodies == [[WHOLE]]:
@@ -130,7 +135,7 @@ class Journal:
             keys -= size
             if keys <= 0:
                 break
-        self._rotation, self._begins = rotation, False
+        self._rotation = rotation
         return records
 
     def rotate(self) -> list[Record]:
@@ -169,7 +174,7 @@ class Journal:
     def _stretches(self) -> Iterator[tuple[list[list[Any]], int]]:
         """The bodies of a rotation, those that belong together at once, and what they count for."""
         state = self._state
-        yield [[BEGIN, VERSION, state.rows.layout, state.max_lateness_us, state.start]], 1
+        yield [[BEGIN, VERSION, state.rows.layout, state.max_lateness_us, state.start, self._position]], 1
         for scope in list(state.scopes.values()):
             cases = [case_cells(state.rows, each, case) for each, case in scope.cases.items()]
             head = [SCOPE, scope.key, scope.watermark, scope.since]
@@ -272,12 +277,13 @@ class Restoring:
                 raise StateError(f"a record of the unknown kind {kind}")
             take(*cells)
 
-    def _begin(self, version: int, layout: Any, max_lateness_us: int, start: int) -> None:
+    def _begin(self, version: int, layout: Any, max_lateness_us: int, start: int, position: int) -> None:
         if version != VERSION:
             raise StateError(f"journal of version {version}; this engine reads version {VERSION}")
         if max_lateness_us < self.engine.state.max_lateness_us:
             raise StateError("state of a shorter max_lateness: ids that may still come again are not in it")
         self.engine.state.start = start
+        self.position = position
         self._read_as(layout)
 
     def _read_as(self, layout: Any) -> None:

@@ -1,0 +1,164 @@
+"""Making the state of a partition again from what `treasury.state` holds of it (ADR 0019)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from treasury_watch.adapters.kafka.reader import reader, until_now
+from treasury_watch.adapters.kafka.statelog import NONE_YET, WHOLE_HEADER
+from treasury_watch.adapters.settings import Settings
+from treasury_watch.engine import Engine, Program, StateError
+from treasury_watch.engine.journal import BEGIN, WHOLE, Restoring, kind_of
+
+RESET_HEADER = "reset"  # of a record that says: what is before it counts nothing
+_AT_ONCE = 50  # records, until others may go on
+_STEP_GROWTH = 4
+
+log = logging.getLogger(__name__)
+
+
+class StateDamaged(Exception):
+    """No state can be made of what is on the topic: what is wrong, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A state as it was at `position`, the offset of the next payment."""
+
+    engine: Engine
+    position: int
+    number: int  # of the last record that was taken
+    whole: int  # the offset at which the whole rotation begins that it was made of
+    damage: str | None  # what was found behind it, if records there cannot be used
+
+
+async def restore(
+    settings: Settings, program: Program, partition: int, abandoned: Callable[[], bool] = lambda: False
+) -> Restored | None:
+    """The newest state that can be made; `None` if none was ever written, or when `abandoned` says so.
+
+    A record that is torn, missing or of another version ends what can be used: payments from there on are to be judged
+    again. Raises StateDamaged when nothing can be used, and BrokerError.
+    """
+    started = monotonic()
+    topic = settings.topic("state")
+    tp = TopicPartition(topic, partition)
+    async with reader(settings, [tp]) as consumer:
+        last = await last_record(consumer, tp)
+        if last is None or _header(last.headers, RESET_HEADER) is not None:
+            return None
+        whole = int(_header(last.headers, WHOLE_HEADER) or NONE_YET)
+        errors: list[str] = []
+        if whole != NONE_YET:
+            restored = await _made(consumer, tp, program, whole, errors, abandoned)
+            if restored is not None or abandoned():
+                return _told(restored, partition, started)
+        for begin in reversed(await _whole_rotations(consumer, tp)):
+            if begin == whole:
+                continue
+            restored = await _made(consumer, tp, program, begin, errors, abandoned)
+            if restored is not None or abandoned():
+                return _told(restored, partition, started)
+    if whole == NONE_YET and not errors:
+        return None  # the first rotation was not whole yet: nothing was committed
+    why = "; ".join(errors) or f"the rotation that begins at offset {whole} is not there"
+    raise StateDamaged(
+        f"{topic}[{partition}] cannot be used: {why}. Nothing is judged with wrong sums. See what is there: "
+        f"treasury-watch state verify; have windows built from the payments again: treasury-watch state rebuild"
+    )
+
+
+def _told(restored: Restored | None, partition: int, started: float) -> Restored | None:
+    if restored is not None:
+        log.info(
+            "partition %d: state of offset %d restored in %.1f s", partition, restored.position, monotonic() - started
+        )
+        if restored.damage:
+            log.error(
+                "partition %d: its state is damaged: %s; payments from offset %d on are judged again to make it good",
+                partition,
+                restored.damage,
+                restored.position,
+            )
+    return restored
+
+
+async def _made(
+    consumer: AIOKafkaConsumer,
+    tp: TopicPartition,
+    program: Program,
+    begin: int,
+    errors: list[str],
+    abandoned: Callable[[], bool],
+) -> Restored | None:
+    """The state that the records from an offset on make; what is wrong with them is added to `errors`."""
+    restoring, damage, taken = Restoring(program), None, 0
+    consumer.seek(tp, begin)
+    async for record in until_now(consumer, tp):
+        try:
+            restoring.take(record.value or b"")
+        except StateError as error:
+            damage = f"offset {record.offset}: {error}"
+            break
+        taken += 1
+        if taken % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+            if abandoned():
+                return None
+    try:
+        engine = restoring.finished()
+    except StateError as error:
+        errors.append(damage or f"from offset {begin} on {error}")
+        return None
+    assert restoring.position is not None
+    assert restoring.number is not None
+    return Restored(engine, restoring.position, restoring.number, begin, damage)
+
+
+async def _whole_rotations(consumer: AIOKafkaConsumer, tp: TopicPartition) -> list[int]:
+    """The offsets at which rotations begin that came to their end, oldest first."""
+    (beginning,) = (await consumer.beginning_offsets([tp])).values()
+    consumer.seek(tp, beginning)
+    found: list[int] = []
+    begin: int | None = None
+    async for record in until_now(consumer, tp):
+        if _header(record.headers, RESET_HEADER) is not None:
+            found, begin = [], None
+            continue
+        try:
+            kind = kind_of(record.value or b"")
+        except StateError:
+            continue
+        if kind == BEGIN:
+            begin = record.offset
+        elif kind == WHOLE and begin is not None:
+            found.append(begin)
+            begin = None
+    return found
+
+
+async def last_record(consumer: AIOKafkaConsumer, tp: TopicPartition) -> Any:
+    """The last record of a partition, behind which there may be any number of transactions' end markers; or `None`."""
+    beginning = (await consumer.beginning_offsets([tp]))[tp]
+    end = (await consumer.end_offsets([tp]))[tp]
+    step = 1
+    while end > beginning:
+        consumer.seek(tp, max(end - step, beginning))
+        found = None
+        async for record in until_now(consumer, tp):
+            found = record
+        if found is not None or end - step <= beginning:
+            return found
+        step *= _STEP_GROWTH
+    return None
+
+
+def _header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
+    return next((value.decode() for key, value in headers if key == name), None)

@@ -1,0 +1,189 @@
+"""The state on its topic: written, restored, restored although it is damaged, refused when nothing can be used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from tests.builders import make_instruction
+from tests.integration.installation import Installation
+from tests.rulesets import DAY, aggregate, leaf, make_rule, make_ruleset, ref, yuan
+from treasury_watch.adapters.kafka.publish import payments_producer
+from treasury_watch.adapters.kafka.publisher import Output, Sent, send
+from treasury_watch.adapters.kafka.restore import RESET_HEADER, StateDamaged, restore
+from treasury_watch.adapters.kafka.statelog import StateLog
+from treasury_watch.engine import Engine, Program
+from treasury_watch.engine.journal import BEGIN, ENTRIES, kind_of
+
+SUM = ref(aggregate("sum", "amount", "budget_unit", window_us=30 * DAY), "total")
+PROGRAM = Program(make_ruleset(make_rule("R", leaf(SUM, "gt", yuan("500.00")))))
+PARTITION = 1
+
+Harm = Callable[[bytes], bytes | None]
+
+
+class Writing:
+    """An engine whose state goes to the topic as the worker writes it, or as a test would have it."""
+
+    def __init__(self, installation: Installation, producer: AIOKafkaProducer) -> None:
+        self.settings = installation.settings
+        self.topic = self.settings.topic("state")
+        self._producer = producer
+        self.engine = Engine(PROGRAM)
+        self.harm: Harm = lambda value: value
+        self.position = 0
+        self.log = StateLog(self.engine, 0, self._send)
+
+    async def _send(self, outputs: Sequence[Output]) -> list[Sent]:
+        kept = [
+            (key, found, headers) for key, value, headers in outputs if (found := self.harm(value or b"")) is not None
+        ]
+        return await send(self._producer, self.topic, PARTITION, kept)
+
+    def restart(self, number: int, whole: int, engine: Engine) -> None:
+        self.engine = engine
+        self.log = StateLog(engine, self.position, self._send, number + 1, whole)
+
+    def pay(self, count: int) -> None:
+        self.engine.assess(
+            [
+                make_instruction(instruction_id=f"I{self.position + at}", budget_unit=f"{at % 7}", amount="10.00")
+                for at in range(count)
+            ]
+        )
+        self.engine.absorb()
+        self.position += count
+
+    async def everything(self) -> None:
+        await self.changes()
+        await self.log.write(self.log.everything())
+
+    async def changes(self) -> None:
+        await self.log.write(self.log.changes(self.position))
+
+    async def reset(self) -> None:
+        for each in await send(self._producer, self.topic, PARTITION, [(None, None, [(RESET_HEADER, b"1")])]):
+            await each.future
+
+    async def restored(self) -> Any:
+        return await restore(self.settings, PROGRAM, PARTITION)
+
+
+@pytest.fixture
+async def writing(broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Writing]:
+    name = "".join(each if each.isalnum() else "-" for each in request.node.name)
+    installation = Installation.on(broker, tmp_path, name[:80], idempotence=False)
+    await installation.topics()
+    async with payments_producer(installation.settings) as producer:
+        yield Writing(installation, producer)
+    installation.close()
+
+
+async def test_where_nothing_was_written_there_is_nothing_to_restore(writing: Writing) -> None:
+    assert await writing.restored() is None
+
+
+async def test_what_was_written_is_restored_with_the_position_that_it_had(writing: Writing) -> None:
+    writing.pay(30)
+    await writing.everything()
+    for count in (1, 40, 5):
+        writing.pay(count)
+        await writing.changes()
+    restored = await writing.restored()
+    assert restored.position == 76
+    assert restored.damage is None
+    assert restored.engine.dump() == writing.engine.dump()
+
+
+async def test_after_a_restart_it_goes_on_where_it_was(writing: Writing) -> None:
+    writing.pay(30)
+    await writing.everything()
+    for _ in range(3):
+        restored = await writing.restored()
+        writing.restart(restored.number, restored.whole, restored.engine)
+        for _ in range(4):
+            writing.pay(9)
+            await writing.changes()
+    restored = await writing.restored()
+    assert restored.position == writing.position == 30 + 3 * 36
+    assert restored.engine.dump() == writing.engine.dump()
+    assert restored.whole > 0  # rotations went on meanwhile
+
+
+async def test_records_of_before_the_rotation_before_the_last_are_needed_no_more(writing: Writing) -> None:
+    writing.pay(10)
+    await writing.changes()
+    assert writing.log.obsolete is None
+    found = []
+    for _ in range(30):
+        writing.pay(5)
+        await writing.changes()
+        found.append(writing.log.obsolete)
+    assert found[-1] is not None
+    restored = await writing.restored()
+    assert found[-1] < restored.whole
+
+
+def turned(value: bytes) -> bytes:
+    return value[:-1] + bytes([value[-1] ^ 1])
+
+
+@pytest.mark.parametrize("harm", [turned, lambda value: value[:-2], lambda value: None, lambda value: b""])
+async def test_behind_damage_the_state_of_before_is_used_and_said_to_be_damaged(writing: Writing, harm: Harm) -> None:
+    writing.pay(30)
+    await writing.everything()
+    writing.pay(5)
+    await writing.changes()
+    before = writing.engine.dump()
+    writing.harm = harm
+    writing.pay(5)
+    await writing.changes()
+    writing.harm = lambda value: value
+    writing.pay(5)
+    await writing.changes()
+    restored = await writing.restored()
+    assert restored.position == 35
+    assert restored.damage
+    assert restored.engine.dump() == before
+
+
+async def test_when_the_newest_rotation_is_damaged_the_one_before_is_used(writing: Writing) -> None:
+    writing.pay(30)
+    await writing.everything()
+    writing.pay(5)
+    await writing.changes()
+    before, position = writing.engine.dump(), writing.position
+    writing.harm = lambda value: turned(value) if kind_of(value) == ENTRIES else value
+    await writing.log.write(writing.log.everything())
+    writing.harm = lambda value: value
+    writing.pay(5)
+    await writing.changes()
+    restored = await writing.restored()
+    assert (restored.position, restored.engine.dump()) == (position, before)
+    assert "not what was written" in restored.damage
+
+
+async def test_when_none_can_be_used_it_is_refused_and_what_to_do_is_said(writing: Writing) -> None:
+    writing.pay(30)
+    writing.harm = lambda value: turned(value) if kind_of(value) == BEGIN else value
+    await writing.everything()
+    with pytest.raises(StateDamaged, match=r"state\[1\] cannot be used: .*state verify.*state rebuild"):
+        await writing.restored()
+
+
+async def test_what_is_before_a_reset_counts_nothing(writing: Writing) -> None:
+    writing.pay(30)
+    await writing.everything()
+    await writing.reset()
+    assert await writing.restored() is None
+    writing.position = 0
+    writing.restart(-1, -1, Engine(PROGRAM))
+    writing.pay(3)
+    await writing.everything()
+    restored = await writing.restored()
+    assert restored.position == 3
+    assert restored.engine.dump() == writing.engine.dump()
