@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from aiokafka.errors import NoError, SecurityDisabledError, for_code
-from aiokafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest, DescribeAclsRequest_v1
+from aiokafka.errors import NoError, for_code
+from aiokafka.protocol.admin import CreateAclsRequest_v1, DescribeAclsRequest_v1
 from aiokafka.protocol.api import Request
 
 from treasury_watch.adapters.acls import Role, rights
@@ -14,6 +14,7 @@ from treasury_watch.adapters.kafka.connection import BrokerError, administering
 from treasury_watch.adapters.settings import Settings
 
 # Numbers of the Kafka protocol (org.apache.kafka.common.acl and .resource).
+_SECURITY_DISABLED: Final = 54
 _ANY: Final = 1
 _ALLOW: Final = 3
 _EVERY_HOST: Final = "*"
@@ -56,8 +57,7 @@ async def create_acls(settings: Settings, principals: Mapping[Role, str]) -> Acl
     async with administering(settings) as admin:
         there = await _entries_there(admin)
         missing = [entry for entry in wanted if entry not in there]
-        for entry in missing:
-            await _create(admin, entry)
+        await _create(admin, missing)
     return AclReport(missing, [entry for entry in wanted if entry in there], _unexpected(there, wanted))
 
 
@@ -88,10 +88,35 @@ def _covers(entry: Entry, resource: str, name: str) -> bool:
 class _DescribeAcls(Request[DescribeAclsRequest_v1]):  # type: ignore[misc]  # aiokafka has no types
     """Every ACL. aiokafka offers brokers a version 2 that is written as if it were 1, which they cannot read."""
 
-    API_KEY = DescribeAclsRequest.API_KEY
+    API_KEY = DescribeAclsRequest_v1.API_KEY
 
     def build(self, request_struct_class: type[DescribeAclsRequest_v1]) -> DescribeAclsRequest_v1:
         return request_struct_class(_ANY, None, _ANY, None, None, _ANY, _ANY)
+
+
+class _CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]
+    """All of them at once; aiokafka's takes one."""
+
+    API_KEY = CreateAclsRequest_v1.API_KEY
+
+    def __init__(self, wanted: Sequence[Entry]) -> None:
+        self._wanted = wanted
+
+    def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
+        return request_struct_class(
+            [
+                (
+                    _code(_RESOURCES, entry.resource),
+                    entry.name,
+                    _code(_PATTERNS, entry.prefixed),
+                    entry.principal,
+                    _EVERY_HOST,
+                    _code(_OPERATIONS, entry.operation),
+                    _ALLOW,
+                )
+                for entry in self._wanted
+            ]
+        )
 
 
 async def _entries_there(admin: Any) -> set[Entry]:
@@ -105,19 +130,11 @@ async def _entries_there(admin: Any) -> set[Entry]:
     }
 
 
-async def _create(admin: Any, entry: Entry) -> None:
-    request = CreateAclsRequest(
-        _code(_RESOURCES, entry.resource),
-        entry.name,
-        _code(_PATTERNS, entry.prefixed),
-        entry.principal,
-        _EVERY_HOST,
-        _code(_OPERATIONS, entry.operation),
-        _ALLOW,
-    )
-    answer = await admin._send_to_controller(request)
-    for error_code, message in answer.creation_responses:
-        _raise_on(error_code, message, f"not created: {entry}")
+async def _create(admin: Any, missing: Sequence[Entry]) -> None:
+    if missing:
+        answer = await admin._send_to_controller(_CreateAcls(missing))
+        for entry, (error_code, message) in zip(missing, answer.creation_responses, strict=True):
+            _raise_on(error_code, message, f"not created: {entry}")
 
 
 def _code(table: Mapping[int, Any], meaning: object) -> int:
@@ -127,9 +144,8 @@ def _code(table: Mapping[int, Any], meaning: object) -> int:
 def _raise_on(error_code: int, message: str | None, what: str) -> None:
     if error_code == NoError.errno:
         return
-    error = for_code(error_code)
-    if error is SecurityDisabledError:
+    if error_code == _SECURITY_DISABLED:
         raise BrokerError(
             "these brokers have no ACLs: authorizer.class.name is not set, and everyone may do everything"
         )
-    raise BrokerError(f"{what}: {message or error.__name__}")
+    raise BrokerError(f"{what}: {message or for_code(error_code).__name__}")

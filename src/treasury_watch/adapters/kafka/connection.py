@@ -13,10 +13,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaConnectionError,
     KafkaError,
     SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
     UnsupportedSaslMechanismError,
 )
 from aiokafka.protocol.metadata import MetadataRequest
@@ -27,6 +31,13 @@ from treasury_watch.adapters.settings import PREFIX, Settings
 
 _PATIENCE_MS: Final = 5000
 _LOGIN_ERRORS: Final = (AuthenticationFailedError, IllegalSaslStateError, SaslAuthenticationFailed)
+
+_NO_RIGHT: Final = {
+    TopicAuthorizationFailedError: "do this with the topic",
+    GroupAuthorizationFailedError: "work in the group",
+    ClusterAuthorizationFailedError: "write to any topic",  # which is what an idempotent producer asks for
+    TransactionalIdAuthorizationFailed: "use the transactional id",
+}
 
 
 class BrokerError(Exception):
@@ -39,6 +50,23 @@ def no_answer(settings: Settings) -> BrokerError:
         return BrokerError(pool.submit(asyncio.run, _reason(settings)).result())
 
 
+def broker_error(settings: Settings, error: KafkaError) -> BrokerError:
+    """What a client of the brokers ran into, in one line."""
+    if isinstance(error, KafkaConnectionError):
+        return no_answer(settings)
+    for kind, what in _NO_RIGHT.items():
+        if isinstance(error, kind):
+            names = error.args[0] if error.args else ""
+            told = names if isinstance(names, str) else ", ".join(sorted(map(str, names)))
+            return BrokerError(f"{who(settings)} has no right to {what}{f' ({told})' if told else ''}")
+    return BrokerError(f"{settings.bootstrap_servers}: {error}")
+
+
+def who(settings: Settings) -> str:
+    """Whom brokers take us for, in words."""
+    return f"login {settings.sasl_username}" if settings.sasl else "this client"
+
+
 @asynccontextmanager
 async def administering(settings: Settings) -> AsyncIterator[Any]:
     """A started admin client. What goes wrong with it is raised as BrokerError."""
@@ -46,10 +74,8 @@ async def administering(settings: Settings) -> AsyncIterator[Any]:
     try:
         await admin.start()
         yield admin
-    except KafkaConnectionError as error:
-        raise no_answer(settings) from error
     except KafkaError as error:
-        raise BrokerError(f"{settings.bootstrap_servers}: {error}") from error
+        raise broker_error(settings, error) from error
     finally:
         await admin.close()
 

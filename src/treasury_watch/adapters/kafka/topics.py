@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aiokafka.admin import NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
+from treasury_watch.adapters.acls import TOPIC_RIGHTS, Role
 from treasury_watch.adapters.bundles import MAX_BYTES
-from treasury_watch.adapters.kafka.connection import BrokerError, administering
+from treasury_watch.adapters.kafka.connection import BrokerError, administering, who
+from treasury_watch.adapters.kafka.descriptions import Described, describe
 from treasury_watch.adapters.settings import Settings
 
 MAX_MESSAGE_BYTES = 1_048_588  # of payments: the brokers' default
@@ -42,11 +44,12 @@ _ONE_PARTITION = frozenset({"rules", "reference"})
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A topic that is not as it should be."""
+    """A topic that is not as it should be, or of which this login may do less than it should."""
 
     topic: str
     found: str
     expected: str
+    right: bool = False  # it is one to this login only
 
     def __str__(self) -> str:
         return f"{self.topic}: found {self.found}, expected {self.expected}"
@@ -66,29 +69,46 @@ async def create_topics(settings: Settings) -> TopicReport:
 
     Raises BrokerError.
     """
+    topics = {settings.topic(name): name for name in TOPICS}
     async with administering(settings) as admin:
-        counts = await _partition_counts(admin)
+        there = await describe(admin, topics)
         created = []
-        for name, config in TOPICS.items():
-            topic = settings.topic(name)
-            if topic in counts:
+        for topic, name in topics.items():
+            if there[topic].partitions:
                 continue
-            wanted = NewTopic(topic, partitions_of(name, settings), settings.replication, topic_configs=config)
+            wanted = NewTopic(topic, partitions_of(name, settings), settings.replication, topic_configs=TOPICS[name])
             response = await admin.create_topics([wanted])
             for error in response.topic_errors:
                 code, message = error[1], error[2] if len(error) > 2 else None
+                if code == TopicAuthorizationFailedError.errno:
+                    raise BrokerError(f"{topic} was not created: {who(settings)} has no right to create it")
                 if code not in (0, TopicAlreadyExistsError.errno):
                     raise BrokerError(f"{topic} was not created: {message or for_code(code).__name__}")
             created.append(topic)
-    existing = {name: counts[settings.topic(name)] for name in TOPICS if settings.topic(name) in counts}
-    return TopicReport(created, [settings.topic(name) for name in existing], _findings(settings, existing))
+    existing = {topic: there[topic] for topic in topics if there[topic].partitions}
+    findings = [finding for topic, each in existing.items() for finding in _findings(settings, topics[topic], each)]
+    return TopicReport(created, list(existing), findings)
 
 
-async def check_topics(settings: Settings) -> list[Finding]:
-    """What keeps a worker from starting: topics missing or with another partition count. Raises BrokerError."""
+async def check_topics(settings: Settings, role: Role | None = None) -> list[Finding]:
+    """What keeps a worker from starting: topics missing or with another partition count. Raises BrokerError.
+
+    With a role also: rights of it on topics that this login lacks.
+    """
+    topics = {settings.topic(name): name for name in TOPICS}
     async with administering(settings) as admin:
-        counts = await _partition_counts(admin)
-    return _findings(settings, {name: counts.get(settings.topic(name), 0) for name in TOPICS})
+        there = await describe(admin, topics)
+    return [finding for topic, name in topics.items() for finding in _findings(settings, name, there[topic], role)]
+
+
+def advice(findings: Sequence[Finding]) -> str:
+    """What to try: a line for each kind of finding."""
+    lines = []
+    if any(not each.right for each in findings):
+        lines.append("try: treasury-watch topics create, and TREASURY_WATCH_PARTITIONS as the topics have it")
+    if any(each.right for each in findings):
+        lines.append("try: treasury-watch acls list, which says what each role needs")
+    return "\n".join(lines)
 
 
 def partitions_of(name: str, settings: Settings) -> int:
@@ -96,17 +116,21 @@ def partitions_of(name: str, settings: Settings) -> int:
     return 1 if name in _ONE_PARTITION else settings.partitions
 
 
-def _findings(settings: Settings, counts: dict[str, int]) -> list[Finding]:
-    return [
-        Finding(settings.topic(name), _count(found) if found else "no such topic", _count(expected))
-        for name, found in counts.items()
-        if found != (expected := partitions_of(name, settings))
-    ]
+def _findings(settings: Settings, name: str, topic: Described, role: Role | None = None) -> Iterator[Finding]:
+    expected = partitions_of(name, settings)
+    rights = f"the rights of {role}" if role else "a right to it"
+    if not topic.visible:
+        yield Finding(settings.topic(name), f"no right of {who(settings)} to see it", rights, right=True)
+        return
+    if topic.partitions != expected:
+        yield Finding(
+            settings.topic(name), _count(topic.partitions) if topic.partitions else "no such topic", _count(expected)
+        )
+    needed = TOPIC_RIGHTS[role].get(name, ()) if role else ()
+    if lacking := [operation for operation in needed if operation not in topic.operations]:
+        found = f"no right of {who(settings)} to {' and '.join(lacking)}"
+        yield Finding(settings.topic(name), found, rights, right=True)
 
 
 def _count(partitions: int) -> str:
     return f"{partitions} partition" if partitions == 1 else f"{partitions} partitions"
-
-
-async def _partition_counts(admin: Any) -> dict[str, int]:
-    return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}

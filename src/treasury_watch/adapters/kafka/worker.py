@@ -13,7 +13,7 @@ import faust
 from treasury_watch.adapters.history import HistoryError
 from treasury_watch.adapters.kafka.app import App, create_app
 from treasury_watch.adapters.kafka.publish import payments_producer
-from treasury_watch.adapters.kafka.topics import check_topics
+from treasury_watch.adapters.kafka.topics import advice, check_topics
 from treasury_watch.adapters.logs import configure_logs
 from treasury_watch.adapters.rulefiles import default_rules, load
 from treasury_watch.adapters.settings import Settings
@@ -41,18 +41,16 @@ def run_worker(settings: Settings) -> int:
     except HistoryError as error:
         raise WorkerError(str(error)) from error
     log.info("rules %s, group %s, http://%s:%d", ruleset.hash, settings.group, settings.web_host, settings.web_port)
+    if not settings.idempotence:
+        log.warning("TREASURY_WATCH_IDEMPOTENCE is false: nothing shuts out a worker that was replaced and comes back")
     gc.freeze()  # what is loaded by now stays: a full collection that goes through it stops the worker for tens of ms
     return _run(app)
 
 
 async def _check_brokers(settings: Settings) -> None:
     """Finds what would keep the worker from working before Faust does, which would say so with a stack trace."""
-    findings = await check_topics(settings)
-    if findings:
-        raise WorkerError(
-            "\n".join(str(finding) for finding in findings)
-            + "\ntry: treasury-watch topics create, and TREASURY_WATCH_PARTITIONS as the topics have it"
-        )
+    if findings := await check_topics(settings, "worker"):
+        raise WorkerError("\n".join([*map(str, findings), advice(findings)]))
     async with payments_producer(settings):
         pass
 
