@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 import pytest
@@ -15,6 +15,7 @@ from tests.rulesets import make_ruleset
 from treasury_watch.adapters.kafka.assignment import Assignment
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.driver import Batch, Consumer
+from treasury_watch.adapters.kafka.fencing import Abandoned, Fenced
 from treasury_watch.adapters.kafka.publisher import Judged, Publisher, PublishError, Sent
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import load_settings
@@ -46,32 +47,72 @@ class Group:
 
 
 class Outbox:
-    """A publisher that acknowledges at once, or does not take anything."""
+    """The publisher of a partition; it acknowledges at once, or does not take anything."""
 
-    def __init__(self, failure: Exception | None = None) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.offsets: list[int] = []
-        self._failure = failure
+        self.failure: Exception | None = None
+        self.fenced: Exception | None = None
 
-    async def send(self, partition: int, judged: Judged) -> list[Sent]:
-        if self._failure:
-            raise self._failure
+    async def send(self, judged: Judged) -> list[Sent]:
+        if self.failure:
+            raise self.failure
         self.offsets += [record.offset for record in judged.records]
         return []
+
+    def unpublished(self, judged: Judged) -> Judged:
+        return judged
+
+    async def keep_alive(self) -> None:
+        if self.fenced:
+            raise self.fenced
+
+
+class Brokers:
+    """Whose outputs were taken, in order; `answer` is waited for, and `failure` raised, before they are."""
+
+    def __init__(self) -> None:
+        self.taken: list[Outbox] = []
+        self.answer = asyncio.Event()
+        self.answer.set()
+        self.failure: Exception | None = None
+
+    async def take_outputs(self, partitions: Sequence[int], abandoned: Callable[[], bool]) -> Mapping[int, Publisher]:
+        await self.answer.wait()
+        if abandoned():
+            raise Abandoned
+        if self.failure:
+            raise self.failure
+        outboxes = {number: Outbox(number) for number in partitions}
+        self.taken += outboxes.values()
+        return cast(Mapping[int, Publisher], outboxes)
+
+    def outbox(self, number: int) -> Outbox:
+        """The newest of a partition."""
+        return [each for each in self.taken if each.number == number][-1]
+
+    @property
+    def offsets(self) -> list[int]:
+        return [offset for each in self.taken for offset in each.offsets]
 
 
 class Setting:
     def __init__(self) -> None:
         self.failures: list[Exception] = []
+        self.brokers = Brokers()
+        self.metrics = Metrics(RULESET)
         settings = load_settings(partitions=4)
-        self.assignment = Assignment(settings, RULESET, Metrics(RULESET), self.failures.append)
+        take_outputs = self.brokers.take_outputs
+        self.assignment = Assignment(settings, RULESET, self.metrics, self.failures.append, take_outputs)
 
     async def take_over(self, *tps: TP, group: Group) -> bool:
         return await self.assignment.take_over(tps, cast(Consumer, group))
 
-    async def judge(self, tp: TP, offset: int, outbox: Outbox) -> None:
+    async def judge(self, tp: TP, offset: int) -> None:
         value = encode_instruction(make_instruction(instruction_id=f"P{offset}"))
         batch = Batch(tp, [FakeRecord(value, offset=offset)], lambda tp, offset: None)
-        await self.assignment.judge(batch, cast(Publisher, outbox))
+        await self.assignment.judge(batch)
         await self.assignment.idle()
 
 
@@ -93,24 +134,27 @@ async def test_a_worker_without_partitions_is_ready(setting: Setting) -> None:
 
 
 async def test_a_batch_of_a_partition_that_is_not_held_is_left_alone(setting: Setting) -> None:
-    outbox = Outbox()
     await setting.take_over(P0, group=Group())
-    await setting.judge(P1, 0, outbox)
+    await setting.judge(P1, 0)
     setting.assignment.give_back([P0])
-    await setting.judge(P0, 0, outbox)
-    assert outbox.offsets == []
+    await setting.judge(P0, 0)
+    assert setting.brokers.offsets == []
     assert not setting.assignment.ready
     assert setting.assignment.positions() == {}
 
 
-async def test_a_partition_that_comes_back_unchanged_keeps_its_windows(setting: Setting) -> None:
+async def test_a_partition_that_comes_back_unchanged_keeps_its_windows_and_publishes_as_the_newest(
+    setting: Setting,
+) -> None:
     group = Group()
     await setting.take_over(P0, group=group)
-    await setting.judge(P0, 0, Outbox())
+    await setting.judge(P0, 0)
     setting.assignment.give_back([P0])
     group.offsets[P0] = 1
     assert await setting.take_over(P0, group=group)  # anything else would be read from Kafka, and there is none
     assert setting.assignment.positions() == {P0: 1}
+    await setting.judge(P0, 1)
+    assert [each.offsets for each in setting.brokers.taken] == [[0], [1]]
 
 
 async def test_taking_over_is_abandoned_when_the_next_rebalance_begins(setting: Setting) -> None:
@@ -127,14 +171,58 @@ async def test_taking_over_is_abandoned_when_the_next_rebalance_begins(setting: 
 
 async def test_after_a_failure_nothing_is_held_and_nothing_is_taken_over(setting: Setting) -> None:
     await setting.take_over(P0, P1, group=Group())
-    failure = PublishError("disk full")
-    await setting.judge(P0, 0, Outbox(failure))
-    outbox = Outbox()
-    await setting.judge(P0, 1, outbox)
-    await setting.judge(P1, 0, outbox)
-    assert (setting.failures, outbox.offsets) == ([failure], [])
+    failure = setting.brokers.outbox(0).failure = PublishError("disk full")
+    await setting.judge(P0, 0)
+    setting.brokers.outbox(0).failure = None
+    await setting.judge(P0, 1)
+    await setting.judge(P1, 0)
+    assert (setting.failures, setting.brokers.offsets) == ([failure], [])
     assert not await setting.take_over(P0, P1, group=Group())
+    assert len(setting.brokers.taken) == 2
     assert setting.assignment.positions() == {}
+
+
+async def test_outputs_are_not_taken_for_a_rebalance_that_is_over(setting: Setting) -> None:
+    setting.brokers.answer.clear()
+    taking_over = asyncio.create_task(setting.take_over(P0, group=Group()))
+    await asyncio.sleep(0)
+    setting.assignment.give_back([])
+    idle = asyncio.create_task(setting.assignment.idle())
+    await asyncio.sleep(0)
+    assert not idle.done()  # the group is not told yet that the partitions are free
+    setting.brokers.answer.set()
+    assert not await taking_over
+    await idle
+    assert (setting.brokers.taken, setting.failures) == ([], [])
+
+
+@pytest.mark.parametrize("failure", [Fenced(0), BrokerError("not allowed")])
+async def test_when_outputs_cannot_be_taken_nothing_is_held(setting: Setting, failure: Exception) -> None:
+    setting.brokers.failure = failure
+    assert not await setting.take_over(P0, group=Group())
+    assert setting.failures == [failure]
+    assert setting.assignment.positions() == {}
+
+
+async def test_a_worker_that_was_replaced_while_nothing_came_finds_out_when_it_keeps_its_identity_alive(
+    setting: Setting,
+) -> None:
+    await setting.take_over(P0, P1, group=Group())
+    await setting.assignment.keep_alive()
+    assert setting.failures == []
+    fenced = setting.brokers.outbox(1).fenced = Fenced(1)
+    await setting.assignment.keep_alive()
+    assert setting.failures == [fenced]
+    assert b"treasury_watch_fenced_total 1.0" in setting.metrics.exposition()
+    assert setting.assignment.positions() == {}
+
+
+async def test_an_identity_that_was_given_back_may_be_replaced(setting: Setting) -> None:
+    await setting.take_over(P0, group=Group())
+    setting.brokers.outbox(0).fenced = Fenced(0)
+    setting.assignment.give_back([P0])
+    await setting.assignment.keep_alive()
+    assert setting.failures == []
 
 
 async def test_more_partitions_than_the_settings_say_are_an_error(setting: Setting) -> None:

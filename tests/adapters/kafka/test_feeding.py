@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from treasury_watch.adapters.jsonl import Line
 from treasury_watch.adapters.kafka.admission import Admission, complete_from
 from treasury_watch.adapters.kafka.feeding import Held, take_history
 from treasury_watch.adapters.kafka.partition import Partition
+from treasury_watch.adapters.kafka.publisher import Publisher
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings, load_settings
 from treasury_watch.adapters.wire import encode_instruction
@@ -29,6 +30,7 @@ COUNT = aggregate("count", "instruction_id", window_us=48 * HOUR)
 RULESET = make_ruleset(
     make_rule("R", leaf(ref(COUNT), "gte", 1), action="warn", on_missing="warn", features={"f": COUNT})
 )
+NO_PUBLISHER = cast(Publisher, None)  # nothing is published here
 PROGRAM = Program(RULESET, max_lateness=timedelta(days=31))
 
 
@@ -58,7 +60,7 @@ class Setting:
     def __init__(self, position: int, fed: Sequence[Feed] = ()) -> None:
         self.engine = Engine(PROGRAM)
         admission = Admission("jurisdiction", lambda key: 0, 0)
-        self.partition = Partition(0, self.engine, admission, Metrics(RULESET), position, self.fail, fed)
+        self.partition = Partition(0, self.engine, admission, Metrics(RULESET), position, self.fail, NO_PUBLISHER, fed)
         self.fed = fed
 
     def fail(self, error: Exception) -> None:

@@ -37,7 +37,7 @@ class Outbox:
         self.refuse: Exception | None = None
         self.acknowledge = True
 
-    async def send(self, partition: int, judged: Judged) -> list[Sent]:
+    async def send(self, judged: Judged) -> list[Sent]:
         if self.refuse:
             raise self.refuse
         self.sent.append(judged)
@@ -45,7 +45,10 @@ class Outbox:
         if self.acknowledge:
             answer.set_result(None)
         self.answers.append(answer)
-        return [Sent("decisions", partition, answer)]
+        return [Sent("decisions", 0, answer)]
+
+    def unpublished(self, judged: Judged) -> Judged:
+        return judged
 
     @property
     def verdicts(self) -> list[str]:
@@ -61,11 +64,13 @@ class Setting:
         self.done: list[int] = []
         engine = Engine(program)
         admission = Admission("jurisdiction", lambda key: 0, 0)
-        self.partition = Partition(0, engine, admission, Metrics(RULESET), 0, self.failures.append)
+        self.partition = Partition(
+            0, engine, admission, Metrics(RULESET), 0, self.failures.append, cast(Publisher, self.outbox)
+        )
 
     async def judge(self, records: Sequence[Record]) -> None:
         batch = Batch(TP("payments", 0), list(records), lambda tp, offset: self.done.append(offset))
-        await self.partition.judge(batch, cast(Publisher, self.outbox))
+        await self.partition.judge(batch)
 
 
 def records(start: int, count: int = 1, **overrides: Any) -> list[FakeRecord]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import faust
@@ -13,9 +14,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from treasury_watch.adapters.history import HistoryError, feeds_of
 from treasury_watch.adapters.kafka.assignment import Assignment
-from treasury_watch.adapters.kafka.connection import faust_credentials
+from treasury_watch.adapters.kafka.connection import BrokerError, faust_credentials
 from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES, AsIs, Batch, Consumer, Producer, Transport
-from treasury_watch.adapters.kafka.publisher import Publisher, PublishError
+from treasury_watch.adapters.kafka.fencing import KEEP_ALIVE_SECONDS, Fenced
+from treasury_watch.adapters.kafka.publisher import Publisher, PublishError, take_outputs
 from treasury_watch.adapters.logs import mute_libraries
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
@@ -71,17 +73,19 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
     )
 
     def stop_loudly(error: Exception) -> None:
-        expected = isinstance(error, (PublishError, HistoryError))
+        expected = isinstance(error, (PublishError, HistoryError, BrokerError, Fenced))
         log.critical("stopping: %s", error, exc_info=None if expected else error)
         mute_libraries()
         app.add_future(app.crash(error))
 
+    async def outputs(partitions: Sequence[int], abandoned: Callable[[], bool]) -> Mapping[int, Publisher]:
+        return await take_outputs(settings, cast(Producer, app.producer).client, metrics, partitions, abandoned)
+
     metrics = Metrics(ruleset)
     feeds = feeds_of(settings, ruleset.partition_by)
-    app.assignment = assignment = Assignment(settings, ruleset, metrics, stop_loudly, feeds)
+    app.assignment = assignment = Assignment(settings, ruleset, metrics, stop_loudly, outputs, feeds)
     app.batches = batches = Transport(app.conf.broker_consumer, app)
     batches.batch_topic = payments
-    batches.idempotence = settings.idempotence
     batches.positions = assignment.positions
     batches.revoked = assignment.give_back
     batches.idle = assignment.idle
@@ -96,11 +100,12 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
     @app.agent(app.topic(payments, value_serializer=AsIs()), name="judge")
     async def judge(stream: StreamT[Batch]) -> None:
         consumer = cast(Consumer, app.consumer)
-        publisher = Publisher(settings, cast(Producer, app.producer))
         async for event in cast(faust.Stream[Batch], stream).noack().events():
             batch = cast(Batch, event.value)
             consumer.taken(batch)
-            await assignment.judge(batch, publisher)
+            await assignment.judge(batch)
+
+    app.timer(KEEP_ALIVE_SECONDS)(assignment.keep_alive)
 
     @app.page("/metrics")
     async def exposition(self: web.View, request: web.Request) -> web.Response:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
 
 from faust.types import TP
@@ -13,6 +14,7 @@ from treasury_watch.adapters.kafka.admission import Admission
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.driver import Batch, Consumer
 from treasury_watch.adapters.kafka.feeding import held, take_history
+from treasury_watch.adapters.kafka.fencing import Abandoned, Fenced
 from treasury_watch.adapters.kafka.partition import Partition
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.kafka.publisher import Publisher
@@ -23,6 +25,9 @@ from treasury_watch.engine import Engine, Program
 from treasury_watch.rules.schema import RuleSet
 
 log = logging.getLogger(__name__)
+
+# Publishers for partitions whose outputs nobody else sends any more; asks in between whether that is still wanted.
+TakeOutputs = Callable[[Sequence[int], Callable[[], bool]], Awaitable[Mapping[int, Publisher]]]
 
 
 class Assignment:
@@ -38,10 +43,13 @@ class Assignment:
         ruleset: RuleSet,
         metrics: Metrics,
         on_failure: Callable[[Exception], None],
+        take_outputs: TakeOutputs,
         feeds: Sequence[Feed] = (),
     ) -> None:
         self.ready = False  # every assigned partition has whole windows
         self._on_failure = on_failure
+        self._take_outputs = take_outputs
+        self._taking_outputs = asyncio.Lock()
         self._failed = False
         self._settings = settings
         self._feeds = feeds
@@ -57,9 +65,10 @@ class Assignment:
     async def take_over(self, assigned: Iterable[TP], consumer: Consumer) -> bool:
         """Makes the assigned partitions fit for judging; False when another rebalance or a failure came first.
 
-        A partition that this worker had, and that nobody else has advanced since, keeps its windows; any other is read
-        again from its beginning up to the committed offset. Raises BrokerError when there are more partitions than the
-        settings say, since keys then belong elsewhere.
+        Their outputs are taken first: whoever published there until now is shut out. A partition that this worker had,
+        and that nobody else has advanced since, keeps its windows; any other is read again from its beginning up to
+        the committed offset. Raises BrokerError when there are more partitions than the settings say, since keys then
+        belong elsewhere.
         """
         this_round = self._rounds
         started, messages = monotonic(), 0
@@ -68,6 +77,9 @@ class Assignment:
             raise BrokerError(
                 f"{tps[-1].topic} has a partition {tps[-1].partition}, expected {self._settings.partitions} partitions"
             )
+        publishers = await self._outputs_of(tps, lambda: self._rounds != this_round)
+        if publishers is None:
+            return False
         committed = await consumer.committed(tps)
         earliest = dict(await consumer.earliest_offsets(*tps)) if tps else {}
         for tp in tps:
@@ -87,13 +99,14 @@ class Assignment:
                 end = begin
             partition = self._given_back.pop(tp, None)
             if partition is None or partition.position != end:
-                partition = self._new(tp, begin)
+                partition = self._new(tp, begin, publishers[tp.partition])
                 try:
                     messages += await self._make_whole(partition, end, lambda: self._rounds != this_round)
                 except HistoryError as error:
                     self._fail(error)
             if self._rounds != this_round or self._failed:
                 return False
+            partition.publisher = publishers[tp.partition]
             self._hold(tp, partition, consumer)
         self._given_back.clear()
         self._metrics.rebuilt(messages, monotonic() - started)
@@ -112,7 +125,12 @@ class Assignment:
                 self._metrics.forget_partition(tp.partition)
 
     async def idle(self) -> None:
-        """Waits until every batch that was begun is done or has failed."""
+        """Waits until every batch that was begun is done or has failed, and nobody is being shut out any more.
+
+        Who went on with that after giving a partition back would shut out its next worker.
+        """
+        async with self._taking_outputs:
+            pass
         for partition in [*self._held.values(), *self._given_back.values()]:
             await partition.idle()
 
@@ -120,7 +138,7 @@ class Assignment:
         """From which offset each held partition is to be read."""
         return {tp: partition.position for tp, partition in self._held.items()}
 
-    async def judge(self, batch: Batch, publisher: Publisher) -> None:
+    async def judge(self, batch: Batch) -> None:
         """Judges a batch of a held partition; that of any other is left to whoever is to have the partition next."""
         partition = self._held.get(batch.tp)
         if partition and (again := partition.fed_again(batch.records)):
@@ -132,7 +150,30 @@ class Assignment:
             )
             partition = await self._renewed(batch.tp, partition)
         if partition:
-            await partition.judge(batch, publisher)
+            await partition.judge(batch)
+
+    async def keep_alive(self) -> None:
+        """Has the brokers remember who was shut out, partition by partition; to be called every hour."""
+        for tp, partition in list(self._held.items()):
+            publisher = partition.publisher
+            try:
+                await publisher.keep_alive()
+            except (Fenced, BrokerError) as error:
+                if self._held.get(tp) is partition and partition.publisher is publisher:
+                    self._fail(error)
+
+    async def _outputs_of(self, tps: Sequence[TP], abandoned: Callable[[], bool]) -> Mapping[int, Publisher] | None:
+        """A publisher for each partition; None when that was abandoned or has failed."""
+        async with self._taking_outputs:
+            if self._failed or abandoned():
+                return None
+            try:
+                return await self._take_outputs([tp.partition for tp in tps], abandoned)
+            except Abandoned:
+                return None
+            except (Fenced, BrokerError) as error:
+                self._fail(error)
+                return None
 
     async def _renewed(self, tp: TP, old: Partition) -> Partition | None:
         """The partition with windows that leave to the topic what has come there since; `None` when it is given back
@@ -142,7 +183,7 @@ class Assignment:
         consumer = self._consumers[tp]
         try:
             begin = dict(await consumer.earliest_offsets(tp))[tp]
-            partition = self._new(tp, begin)
+            partition = self._new(tp, begin, old.publisher)
             await self._make_whole(partition, old.position, lambda: self._held.get(tp) is not old)
         except (HistoryError, BrokerError) as error:
             self._fail(error)
@@ -171,15 +212,17 @@ class Assignment:
             )
 
     def _fail(self, error: Exception) -> None:
+        if isinstance(error, Fenced):
+            self._metrics.fenced.inc()
         if not self._failed:
             self._failed = True
             self.give_back(list(self._held))
             self._on_failure(error)
 
-    def _new(self, tp: TP, position: int) -> Partition:
+    def _new(self, tp: TP, position: int, publisher: Publisher) -> Partition:
         admission = Admission(self._partition_by, self._partitioner, tp.partition)
         engine = Engine(self._program)
-        return Partition(tp.partition, engine, admission, self._metrics, position, self._fail, self._feeds)
+        return Partition(tp.partition, engine, admission, self._metrics, position, self._fail, publisher, self._feeds)
 
     @staticmethod
     def _lag(tp: TP, partition: Partition, consumer: Consumer) -> Callable[[], float]:

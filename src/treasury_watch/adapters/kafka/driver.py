@@ -198,12 +198,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class Producer(driver.Producer):
-    """Faust's producer, idempotent where the broker can do it, with its aiokafka client at hand for batches."""
+    """Faust's producer with its aiokafka client at hand for batches, which are signed one by one (`fencing`).
 
-    transport: Transport
+    It has no identity of its own: aiokafka gives a producer one for all partitions, and such batches cannot be refused
+    by partition.
+    """
 
     def _settings_extra(self) -> Mapping[str, Any]:
-        return {"acks": "all", "enable_idempotence": self.transport.idempotence}
+        return {"acks": "all"}
 
     @property
     def client(self) -> aiokafka.AIOKafkaProducer:
@@ -218,7 +220,6 @@ class Transport(driver.Transport):
     Producer = Producer
 
     batch_topic: str
-    idempotence: bool
     positions: Callable[[], Mapping[TP, int]]
     revoked: Callable[[set[TP]], None]
     idle: Callable[[], Awaitable[None]]

@@ -40,10 +40,12 @@ class Partition:
         metrics: Metrics,
         position: int,
         on_failure: Callable[[Exception], None],
+        publisher: Publisher,
         feeds: Sequence[Feed] = (),
     ) -> None:
         self.number = number
         self.position = position
+        self.publisher = publisher  # may be set anew between batches, when the partition is taken over again
         self._engine = engine
         engine.on_failure = self._tell
         self._admission = admission
@@ -103,7 +105,7 @@ class Partition:
         self._engine.absorb()
         self.position = records[-1].offset + 1
 
-    async def judge(self, batch: Batch, publisher: Publisher) -> None:
+    async def judge(self, batch: Batch) -> None:
         """Judges a batch and hands its outcomes to the producer, then returns; the brokers' answer is waited for aside.
 
         So the next partition is judged meanwhile, while the next batch of this partition waits.
@@ -112,7 +114,7 @@ class Partition:
         settling = False
         try:
             if not self._failed and batch.next_offset > self.position:
-                judged, sent = await self._publish(batch.records, publisher)
+                judged, sent = await self._publish(batch.records)
                 self._settling = asyncio.create_task(self._settle(batch, judged, sent))
                 settling = True
         except Exception as error:
@@ -126,13 +128,13 @@ class Partition:
         async with self._turn:
             pass
 
-    async def _publish(self, records: Sequence[Record], publisher: Publisher) -> tuple[list[Judged], list[Sent]]:
+    async def _publish(self, records: Sequence[Record]) -> tuple[list[Judged], list[Sent]]:
         records = [record for record in records if record.offset >= self.position]  # some come again after a seek
         judged: list[Judged] = []
         sent: list[Sent] = []
         for start in range(0, len(records), SLICE):
             judged.append(self._judge(records[start : start + SLICE]))
-            sent += await publisher.send(self.number, judged[-1])
+            sent += await self.publisher.send(judged[-1])
             await asyncio.sleep(0)
         return judged, sent
 
@@ -142,7 +144,7 @@ class Partition:
             self._engine.absorb()
             self.position = batch.next_offset
             batch.done()
-            self._count(judged)
+            self._count([self.publisher.unpublished(each) for each in judged])
         except Exception as error:
             self._fail(error)
         finally:
