@@ -125,7 +125,7 @@ async def test_records_of_before_the_rotation_before_the_last_are_needed_no_more
         found.append(writing.log.obsolete)
     assert found[-1] is not None
     restored = await writing.restored()
-    assert found[-1] < restored.whole
+    assert found[-1] <= restored.whole  # which the last record does not name yet
 
 
 def turned(value: bytes) -> bytes:
