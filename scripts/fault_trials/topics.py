@@ -20,6 +20,7 @@ from .fleet import Stuck
 from .load import Message
 
 OUTPUTS = ("decisions", "intercepts", "warnings", "dead-letters")
+WRITTEN = (*OUTPUTS, "state")  # what has to be there before an offset is committed
 TICKS = 50  # a second, in which the load is sent
 REQUEST_MS = 5_000
 READ_SECONDS = 120.0
@@ -27,7 +28,7 @@ SAMPLE_SECONDS = 0.25
 
 
 class Sample(NamedTuple):
-    """The committed offset of a payments partition, and where the outputs of that partition ended after it was read."""
+    """The committed offset of a payments partition, and where what is written of it ended after that was asked."""
 
     partition: int
     committed: int
@@ -115,7 +116,7 @@ class Watch:
 
     async def _run(self) -> None:
         outputs = [
-            TopicPartition(self._settings.topic(name), each.partition) for name in OUTPUTS for each in self._payments
+            TopicPartition(self._settings.topic(name), each.partition) for name in WRITTEN for each in self._payments
         ]
         while True:
             with suppress(KafkaError, TimeoutError, OSError):  # the broker is away: look again
@@ -131,7 +132,7 @@ class Watch:
         self.seen += 1
         for partition, offset in committed.items():
             if offset:
-                here = {name: ends[TopicPartition(self._settings.topic(name), partition)] for name in OUTPUTS}
+                here = {name: ends[TopicPartition(self._settings.topic(name), partition)] for name in WRITTEN}
                 self.samples.append(Sample(partition, offset, here))
 
 
