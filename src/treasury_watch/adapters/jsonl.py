@@ -35,10 +35,12 @@ class Line(NamedTuple):
 class Lines:
     """The lines of a file, once, in order. `-` is standard input; a gzipped file is known by its first bytes.
 
-    A byte order mark before the first line is dropped. Raises UnreadableFile on opening and while iterating.
+    A byte order mark before the first line is dropped. `most_bytes` is how long a line is kept whole. Raises
+    UnreadableFile on opening and while iterating.
     """
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, source: Path, most_bytes: int = MAX_BYTES) -> None:
+        self._limit = most_bytes + 3  # one byte too many and a line end of two
         self.size: int | None = None
         if str(source) == "-":
             self.name = "standard input"
@@ -70,7 +72,7 @@ class Lines:
 
     def __iter__(self) -> Iterator[Line]:
         readline = self._text.readline
-        limit = MAX_BYTES + 3  # one byte too many and a line end of two
+        limit = self._limit
         number = 0
         try:
             while line := readline(limit):

@@ -260,6 +260,16 @@ def encode_instruction(instruction: Instruction) -> bytes:
 def encode_decision(decision: Decision) -> bytes:
     """The decision as JSON without `decided_at`: the same bytes wherever the same instruction is judged."""
     return _encode(decision)
+def instruction_id_of(value: bytes | None) -> str | None:
+    """The instruction that a message or a decision, however wrong, is about; None where that cannot be read."""
+    try:
+        given = msgspec.json.decode(value or b"")
+    except (ValueError, RecursionError):
+        return None
+    found = given.get("instruction_id") if isinstance(given, dict) else None
+    return found if isinstance(found, str) else None
+
+
 
 
 def encode_case(decision: Decision, instruction: Instruction) -> bytes:

@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from aiokafka import TopicPartition
 
 from treasury_watch.adapters.kafka.publish import Message, check_payments, payments_producer, send_payments
 from treasury_watch.adapters.kafka.reader import reader, until_now
 from treasury_watch.adapters.logs import mask_numbers
 from treasury_watch.adapters.settings import Settings
-from treasury_watch.adapters.wire import decode
+from treasury_watch.adapters.wire import decode, instruction_id_of
 from treasury_watch.domain.payment import partition_key_of
 from treasury_watch.domain.verdict import Refusal
 
@@ -143,7 +142,7 @@ def _letter(record: Any) -> DeadLetter:
         offset=record.offset,
         reason=headers.get("reason", ""),
         detail=headers.get("detail", ""),
-        instruction_id=_instruction_id(record.value),
+        instruction_id=instruction_id_of(record.value),
         source_topic=headers.get("source_topic", ""),
         source_partition=int(headers.get("source_partition", -1)),
         source_offset=int(headers.get("source_offset", -1)),
@@ -151,12 +150,3 @@ def _letter(record: Any) -> DeadLetter:
         key=record.key,
         value=record.value,
     )
-
-
-def _instruction_id(value: bytes | None) -> str | None:
-    try:
-        given = msgspec.json.decode(value or b"")
-    except (ValueError, RecursionError):
-        return None
-    found = given.get("instruction_id") if isinstance(given, dict) else None
-    return found if isinstance(found, str) else None

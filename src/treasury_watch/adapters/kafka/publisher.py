@@ -21,6 +21,7 @@ from treasury_watch.adapters.kafka.fencing import Fenced, Identity, fence, keep_
 from treasury_watch.adapters.kafka.tails import OUTCOMES, Tails, read_tails, source_offset
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
+from treasury_watch.adapters.verdictsigning import signed, signing_key
 from treasury_watch.adapters.wire import encode_case, encode_decision, stamp
 from treasury_watch.domain.payment import Instruction
 from treasury_watch.domain.verdict import Decision, Outcome, Refusal
@@ -64,6 +65,7 @@ class Publisher:
         self._client = client
         self._identity = identity
         self._settings = settings
+        self._key = signing_key(settings.signing_key_file)
         self._metrics = metrics
         self._partition = partition
         self._tails = tails
@@ -80,7 +82,7 @@ class Publisher:
         if judged.records[0].offset <= self._last_tail:
             outputs = {name: self._behind_tail(name, messages) for name, messages in outputs.items()}
         sent: list[Sent] = []
-        for name, messages in outputs.items():
+        for name, messages in signed(outputs, self._key).items():
             if messages:
                 sent += await send(self._client, self._topics[name], self._partition, messages, self._identity)
                 if self._identity is None:

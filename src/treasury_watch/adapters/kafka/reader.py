@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaError
 
-from treasury_watch.adapters.kafka.connection import client_options, no_answer
+from treasury_watch.adapters.kafka.connection import broker_error, client_options
 from treasury_watch.adapters.settings import Settings
 
 
@@ -18,7 +18,7 @@ from treasury_watch.adapters.settings import Settings
 async def reader(
     settings: Settings, partitions: Sequence[TopicPartition], max_wait_ms: int = 500
 ) -> AsyncIterator[AIOKafkaConsumer]:
-    """A started consumer of exactly these partitions, at their beginnings. Raises BrokerError if no broker answers.
+    """A started consumer of exactly these partitions, at their beginnings. Raises BrokerError.
 
     `max_wait_ms` is how long a broker may wait for something new, during which it answers nothing else.
     """
@@ -33,8 +33,8 @@ async def reader(
     try:
         await consumer.start()
         yield consumer
-    except KafkaConnectionError as error:
-        raise no_answer(settings) from error
+    except KafkaError as error:
+        raise broker_error(settings, error) from error
     finally:
         # aiokafka's stop lets the cancellation of its own pending fetch through, and then leaves the connection open.
         stopping = asyncio.create_task(consumer.stop())

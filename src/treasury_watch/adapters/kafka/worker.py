@@ -16,7 +16,9 @@ from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.topics import advice, check_topics
 from treasury_watch.adapters.logs import configure_logs
 from treasury_watch.adapters.rulefiles import default_rules, load
+from treasury_watch.adapters.secretfiles import SecretFileError
 from treasury_watch.adapters.settings import Settings
+from treasury_watch.adapters.verdictsigning import signing_key
 from treasury_watch.rules.schema import RuleSet
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ def run_worker(settings: Settings) -> int:
     """
     configure_logs(settings.log_format)
     ruleset = _rules(settings)
+    _read_signing_key(settings)
     asyncio.run(_check_brokers(settings))
     _make_data_dir(settings)
     settings = settings.model_copy(update={"web_port": _free_port(settings)})
@@ -60,6 +63,16 @@ def _rules(settings: Settings) -> RuleSet:
         return load(settings.rules_dir or default_rules())
     except OSError as error:
         raise WorkerError(f"TREASURY_WATCH_RULES_DIR: {error}") from error
+
+
+def _read_signing_key(settings: Settings) -> None:
+    """Has a key that cannot be used found out now and not with the first verdict."""
+    try:
+        key = signing_key(settings.signing_key_file)
+    except SecretFileError as error:
+        raise WorkerError(f"TREASURY_WATCH_SIGNING_KEY_FILE: {error}") from error
+    if key:
+        log.info("verdicts are signed with key %s", key.id)
 
 
 def _run(app: App) -> int:
