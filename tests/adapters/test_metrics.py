@@ -101,7 +101,7 @@ def test_latencies_fall_into_the_bucket_whose_edge_they_do_not_exceed() -> None:
 def test_lag_and_warming_of_a_partition_are_asked_for_when_scraped_and_go_with_it() -> None:
     metrics = Metrics(RULESET)
     lags = [3.0]
-    metrics.watch_partition(2, lambda: lags[0], lambda: 7)
+    metrics.watch_partition(2, lag=lambda: lags[0], warming=lambda: 7, keys=lambda: 9)
     lags[0] = 5.0
     assert samples(metrics)['treasury_watch_lag{partition="2"}'] == 5
     assert samples(metrics)['treasury_watch_warming_windows{partition="2"}'] == 7

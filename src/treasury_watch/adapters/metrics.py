@@ -102,6 +102,13 @@ class Metrics:
             ["partition"],
             registry=registry,
         )
+        self._keys = Gauge(
+            "treasury_watch_state_keys",
+            "Keys of windows and instruction ids that an assigned partition remembers",
+            ["partition"],
+            registry=registry,
+        )
+        self.state_bytes = counter("state_bytes", "Bytes of state written to the brokers")
         self._rebuild = Gauge(
             "treasury_watch_rebuild_seconds", "How long the last rebuild of windows took", registry=registry
         )
@@ -139,15 +146,19 @@ class Metrics:
         self._late.inc(late)
         self._duplicates.inc(duplicates)
 
-    def watch_partition(self, partition: int, lag: Callable[[], float], warming: Callable[[], float]) -> None:
-        """Exposes the lag and the warming windows of an assigned partition, asked for at each scrape."""
+    def watch_partition(
+        self, partition: int, *, lag: Callable[[], float], warming: Callable[[], float], keys: Callable[[], float]
+    ) -> None:
+        """Exposes what is asked of an assigned partition at each scrape."""
         self._lag.labels(str(partition)).set_function(lag)
         self._warming.labels(str(partition)).set_function(warming)
+        self._keys.labels(str(partition)).set_function(keys)
 
     def forget_partition(self, partition: int) -> None:
         """The partition is no longer assigned."""
         self._lag.remove(str(partition))
         self._warming.remove(str(partition))
+        self._keys.remove(str(partition))
 
     def rebuilt(self, messages: int, seconds: float) -> None:
         self._rebuilt.inc(messages)

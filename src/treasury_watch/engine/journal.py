@@ -53,6 +53,12 @@ def kind_of(record: bytes) -> int:
     return kind
 
 
+def number_of(record: bytes) -> int:
+    """The number of a record. Raises StateError where it is none."""
+    kind_of(record)
+    return int.from_bytes(record[:_NUMBER], "big")
+
+
 class Journal:
     """Records what happens to an engine's state, from now on: its recorder."""
 
@@ -61,7 +67,7 @@ class Journal:
         than the last that was written before.
         """
         self._position = position
-        self._number = number
+        self.number = number  # of the next record
         self._digest = _START
         self._state = engine.state
         engine.state.recorder = self
@@ -148,9 +154,9 @@ class Journal:
 
     def _record(self, body: list[Any]) -> Record:
         data = msgspec.msgpack.encode(body)
-        number = self._number.to_bytes(_NUMBER, "big")
+        number = self.number.to_bytes(_NUMBER, "big")
         self._digest = _chained(_START if body[0] == BEGIN else self._digest, number, data)
-        self._number += 1
+        self.number += 1
         return Record(body[0], number + self._digest + data)
 
     def _rule_bodies(self) -> Iterator[list[Any]]:

@@ -296,6 +296,10 @@ class State:
 
     # --- counting ---
 
+    def size(self) -> int:
+        """How many keys and ids are held; quick."""
+        return sum(len(scope.ids) + sum(map(len, scope.series)) for scope in self.scopes.values())
+
     def entries(self) -> dict[str, int]:
         """How many scopes, cases, ids, keys and entries are held, expired ones that are not forgotten yet included."""
         scopes = list(self.scopes.values())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from faust.types import TP
@@ -16,10 +17,12 @@ from treasury_watch.adapters.kafka.assignment import Assignment
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.driver import Batch, Consumer
 from treasury_watch.adapters.kafka.fencing import Abandoned, Fenced
-from treasury_watch.adapters.kafka.publisher import Judged, Publisher, PublishError, Sent
+from treasury_watch.adapters.kafka.publisher import Judged, Output, Publisher, PublishError, Sent
+from treasury_watch.adapters.kafka.restore import StateTopic
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import load_settings
 from treasury_watch.adapters.wire import encode_instruction
+from treasury_watch.engine import Program
 
 RULESET = make_ruleset()
 P0, P1 = TP("payments", 0), TP("payments", 1)
@@ -54,6 +57,7 @@ class Outbox:
         self.offsets: list[int] = []
         self.failure: Exception | None = None
         self.fenced: Exception | None = None
+        self.states = 0  # records of the partition's state that were sent
 
     async def send(self, judged: Judged) -> list[Sent]:
         if self.failure:
@@ -64,9 +68,32 @@ class Outbox:
     def unpublished(self, judged: Judged) -> Judged:
         return judged
 
+    async def send_state(self, records: Sequence[Output]) -> list[Sent]:
+        if self.failure:
+            raise self.failure
+        self.states += len(records)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.set_result(SimpleNamespace(offset=0))
+        return [Sent("state", self.number, future)]
+
     async def keep_alive(self) -> None:
         if self.fenced:
             raise self.fenced
+
+
+class States:
+    """A topic of states on which nothing was ever written, as far as it says."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        self._brokers = brokers
+        self.of_others = 0  # records that another worker wrote
+        self.restored: list[int] = []
+
+    async def restore(self, program: Program, partition: int, abandoned: Callable[[], bool]) -> None:
+        self.restored.append(partition)
+
+    async def last_number(self, partition: int) -> int | None:
+        return self.of_others + sum(each.states for each in self._brokers.taken if each.number == partition) - 1
 
 
 class Brokers:
@@ -104,7 +131,10 @@ class Setting:
         self.metrics = Metrics(RULESET)
         settings = load_settings(partitions=4)
         take_outputs = self.brokers.take_outputs
-        self.assignment = Assignment(settings, RULESET, self.metrics, self.failures.append, take_outputs)
+        self.states = States(self.brokers)
+        self.assignment = Assignment(
+            settings, RULESET, self.metrics, self.failures.append, take_outputs, cast(StateTopic, self.states)
+        )
 
     async def take_over(self, *tps: TP, group: Group) -> bool:
         return await self.assignment.take_over(tps, cast(Consumer, group))
@@ -155,6 +185,17 @@ async def test_a_partition_that_comes_back_unchanged_keeps_its_windows_and_publi
     assert setting.assignment.positions() == {P0: 1}
     await setting.judge(P0, 1)
     assert [each.offsets for each in setting.brokers.taken] == [[0], [1]]
+
+
+async def test_a_partition_whose_state_another_worker_wrote_meanwhile_is_restored_though_it_judged_nothing(
+    setting: Setting,
+) -> None:
+    group = Group()
+    await setting.take_over(P0, group=group)
+    setting.assignment.give_back([P0])
+    setting.states.of_others = 1
+    assert await setting.take_over(P0, group=group)
+    assert setting.states.restored == [0, 0]
 
 
 async def test_taking_over_is_abandoned_when_the_next_rebalance_begins(setting: Setting) -> None:

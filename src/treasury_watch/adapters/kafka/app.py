@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -18,10 +20,13 @@ from treasury_watch.adapters.kafka.connection import BrokerError, faust_credenti
 from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES, AsIs, Batch, Consumer, Producer, Transport
 from treasury_watch.adapters.kafka.fencing import KEEP_ALIVE_SECONDS, Fenced
 from treasury_watch.adapters.kafka.publisher import Publisher, PublishError, take_outputs
+from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic
 from treasury_watch.adapters.logs import mute_libraries
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.rules.schema import RuleSet
+
+WRITE_SECONDS = 0.2  # between two writings of what changed: so much, and what they take, is judged again after a crash
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +78,7 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
     )
 
     def stop_loudly(error: Exception) -> None:
-        expected = isinstance(error, (PublishError, HistoryError, BrokerError, Fenced))
+        expected = isinstance(error, (PublishError, HistoryError, BrokerError, Fenced, StateDamaged))
         log.critical("stopping: %s", error, exc_info=None if expected else error)
         mute_libraries()
         app.add_future(app.crash(error))
@@ -83,7 +88,9 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
 
     metrics = Metrics(ruleset)
     feeds = feeds_of(settings, ruleset.partition_by)
-    app.assignment = assignment = Assignment(settings, ruleset, metrics, stop_loudly, outputs, feeds)
+    app.assignment = assignment = Assignment(
+        settings, ruleset, metrics, stop_loudly, outputs, StateTopic(settings), feeds
+    )
     app.batches = batches = Transport(app.conf.broker_consumer, app)
     batches.batch_topic = payments
     batches.positions = assignment.positions
@@ -107,6 +114,13 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
 
     app.timer(KEEP_ALIVE_SECONDS)(assignment.keep_alive)
 
+    async def write_state() -> None:
+        while not app.should_stop:
+            await asyncio.sleep(WRITE_SECONDS)
+            await assignment.write()
+
+    app.task(write_state)
+
     @app.page("/metrics")
     async def exposition(self: web.View, request: web.Request) -> web.Response:
         return self.bytes(metrics.exposition(), content_type=CONTENT_TYPE_LATEST.partition(";")[0])
@@ -114,6 +128,16 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
     @app.page("/healthz")
     async def healthz(self: web.View, request: web.Request) -> web.Response:
         return self.json({"status": "ok"})
+
+    @app.page("/state")
+    async def state(self: web.View, request: web.Request) -> web.Response:
+        states = await assignment.states()
+        return self.json(
+            {
+                str(number): {"position": position, "digest": "sha256:" + hashlib.sha256(dump).hexdigest()}
+                for number, (position, dump) in states.items()
+            }
+        )
 
     @app.page("/readyz")
     async def readyz(self: web.View, request: web.Request) -> web.Response:

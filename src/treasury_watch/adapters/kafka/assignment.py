@@ -17,8 +17,9 @@ from treasury_watch.adapters.kafka.feeding import held, take_history
 from treasury_watch.adapters.kafka.fencing import Abandoned, Fenced
 from treasury_watch.adapters.kafka.partition import Partition
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
-from treasury_watch.adapters.kafka.publisher import Publisher
+from treasury_watch.adapters.kafka.publisher import Publisher, PublishError
 from treasury_watch.adapters.kafka.rebuild import rebuild
+from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.engine import Engine, Program
@@ -44,11 +45,13 @@ class Assignment:
         metrics: Metrics,
         on_failure: Callable[[Exception], None],
         take_outputs: TakeOutputs,
+        states: StateTopic,
         feeds: Sequence[Feed] = (),
     ) -> None:
         self.ready = False  # every assigned partition has whole windows
         self._on_failure = on_failure
         self._take_outputs = take_outputs
+        self._states = states
         self._taking_outputs = asyncio.Lock()
         self._failed = False
         self._settings = settings
@@ -61,14 +64,15 @@ class Assignment:
         self._given_back: dict[TP, Partition] = {}
         self._consumers: dict[TP, Consumer] = {}
         self._rounds = 0  # rebalances begun
+        self._deleted: dict[int, int] = {}  # partition → offset before which its state was deleted from the topic
 
     async def take_over(self, assigned: Iterable[TP], consumer: Consumer) -> bool:
         """Makes the assigned partitions fit for judging; False when another rebalance or a failure came first.
 
         Their outputs are taken first: whoever published there until now is shut out. A partition that this worker had,
-        and that nobody else has advanced since, keeps its windows; any other is read again from its beginning up to
-        the committed offset. Raises BrokerError when there are more partitions than the settings say, since keys then
-        belong elsewhere.
+        and of which nobody else has written since, keeps its state; that of any other is restored or, where none was
+        ever written, rebuilt from the payments up to the committed offset. Raises BrokerError when there are more
+        partitions than the settings say, since keys then belong elsewhere.
         """
         this_round = self._rounds
         started, messages = monotonic(), 0
@@ -88,25 +92,21 @@ class Assignment:
             if end is None:
                 end = begin
             elif end < begin:
-                log.error(
-                    "partition %d: the messages of offsets %d to %d were deleted before they were judged; "
-                    "the retention of %s is too short",
-                    tp.partition,
-                    end,
-                    begin - 1,
-                    tp.topic,
-                )
+                _tell_deleted(tp, end, begin)
                 end = begin
             partition = self._given_back.pop(tp, None)
-            if partition is None or partition.position != end:
-                partition = self._new(tp, begin, publishers[tp.partition])
-                try:
-                    messages += await self._make_whole(partition, end, lambda: self._rounds != this_round)
-                except HistoryError as error:
-                    self._fail(error)
-            if self._rounds != this_round or self._failed:
+            try:
+                if partition is not None and await self._is_as_left(partition, end):
+                    partition.publisher = publishers[tp.partition]
+                else:
+                    partition, count = await self._made(
+                        tp, begin, end, publishers[tp.partition], lambda: self._rounds != this_round
+                    )
+                    messages += count
+            except (HistoryError, StateDamaged, BrokerError, PublishError, Fenced) as error:
+                self._fail(error)
+            if self._rounds != this_round or self._failed or partition is None:
                 return False
-            partition.publisher = publishers[tp.partition]
             self._hold(tp, partition, consumer)
         self._given_back.clear()
         self._metrics.rebuilt(messages, monotonic() - started)
@@ -152,6 +152,23 @@ class Assignment:
         if partition:
             await partition.judge(batch)
 
+    async def write(self) -> None:
+        """Writes what changed in the held partitions' states, and deletes what is needed of them no more."""
+        partitions = list(self._held.values())
+        obsolete = await asyncio.gather(*(partition.write() for partition in partitions))
+        found = {
+            partition.number: offset
+            for partition, offset in zip(partitions, obsolete, strict=True)
+            if offset is not None and offset > self._deleted.get(partition.number, 0)
+        }
+        if found:
+            self._deleted.update(found)
+            await self._states.delete_before(found)
+
+    async def states(self) -> dict[int, tuple[int, bytes]]:
+        """The position and the state, as bytes, of each held partition."""
+        return {partition.number: await partition.state() for partition in list(self._held.values())}
+
     async def keep_alive(self) -> None:
         """Has the brokers remember who was shut out, partition by partition; to be called every hour."""
         for tp, partition in list(self._held.items()):
@@ -192,6 +209,39 @@ class Assignment:
         self._hold(tp, partition, consumer)
         return partition
 
+    async def _is_as_left(self, partition: Partition, end: int) -> bool:
+        """Whether nobody wrote anything of a partition since it was given back."""
+        if partition.position != end or partition.last_record is None:
+            return False
+        return await self._states.last_number(partition.number) == partition.last_record
+
+    async def _made(
+        self, tp: TP, begin: int, end: int, publisher: Publisher, abandoned: Callable[[], bool]
+    ) -> tuple[Partition | None, int]:
+        """A partition as it was left by whoever had it, and how many messages were read again for it; `None` when that
+        was abandoned.
+
+        History that was fed is not in any state that was written before, so with it windows are always rebuilt.
+        """
+        if not self._feeds:
+            restored = await self._states.restore(self._program, tp.partition, abandoned)
+            if restored is not None:
+                partition = self._new(tp, max(restored.position, begin), publisher, restored.engine)
+                partition.unknown_before = restored.position < begin
+                if partition.unknown_before:
+                    _tell_deleted(tp, restored.position, begin)
+                await partition.write_from_now_on(restored.number + 1, None if restored.damage else restored.whole)
+                return partition, 0
+        if abandoned():
+            return None, 0
+        partition = self._new(tp, begin, publisher)
+        count = await self._make_whole(partition, end, abandoned)
+        if abandoned():
+            return None, count
+        number = await self._states.last_number(tp.partition)
+        await partition.write_from_now_on(0 if number is None else number + 1)
+        return partition, count
+
     async def _make_whole(self, partition: Partition, end: int, abandoned: Callable[[], bool]) -> int:
         """Takes history and what the topic holds up to an offset into the windows; returns how many messages."""
         if self._feeds:
@@ -201,7 +251,12 @@ class Assignment:
     def _hold(self, tp: TP, partition: Partition, consumer: Consumer) -> None:
         self._held[tp] = partition
         self._consumers[tp] = consumer
-        self._metrics.watch_partition(tp.partition, self._lag(tp, partition, consumer), lambda: partition.warming)
+        self._metrics.watch_partition(
+            tp.partition,
+            lag=self._lag(tp, partition, consumer),
+            warming=lambda: partition.warming,
+            keys=lambda: partition.held_keys,
+        )
         if partition.warming:
             log.warning(
                 "partition %d: history does not reach back far enough for %d of %d windows; rules that use them are "
@@ -219,9 +274,10 @@ class Assignment:
             self.give_back(list(self._held))
             self._on_failure(error)
 
-    def _new(self, tp: TP, position: int, publisher: Publisher) -> Partition:
+    def _new(self, tp: TP, position: int, publisher: Publisher, engine: Engine | None = None) -> Partition:
         admission = Admission(self._partition_by, self._partitioner, tp.partition)
-        engine = Engine(self._program)
+        if engine is None:
+            engine = Engine(self._program)
         return Partition(tp.partition, engine, admission, self._metrics, position, self._fail, publisher, self._feeds)
 
     @staticmethod
@@ -232,3 +288,14 @@ class Assignment:
             return max((consumer.highwater(tp) or 0) - partition.position, 0)
 
         return lag
+
+
+def _tell_deleted(tp: TP, start: int, begin: int) -> None:
+    log.error(
+        "partition %d: the messages of offsets %d to %d were deleted before they were judged; "
+        "the retention of %s is too short",
+        tp.partition,
+        start,
+        begin - 1,
+        tp.topic,
+    )

@@ -13,6 +13,7 @@ from treasury_watch.adapters.history import Feed, reaching_back
 from treasury_watch.adapters.kafka.admission import Admission, Record, complete_from
 from treasury_watch.adapters.kafka.driver import Batch
 from treasury_watch.adapters.kafka.publisher import Judged, Publisher, Sent, acknowledged
+from treasury_watch.adapters.kafka.statelog import StateLog
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.wire import decode_batch
 from treasury_watch.domain.payment import Instruction, microseconds
@@ -23,13 +24,14 @@ from treasury_watch.engine.failsafe import place_of
 log = logging.getLogger(__name__)
 
 SLICE = 500  # messages judged without letting anything else run: about 15 ms
+MOST_UNWRITTEN = 20_000  # payments whose effects wait to be written; then the next ones wait, too
 
 
 class Partition:
     """Judges the messages of one partition in order. `position` is the offset of the next message to be judged.
 
-    What is judged is published, then absorbed, then done. When one of these fails, `on_failure` is told why, `position`
-    stays, and nothing behind it is judged any more.
+    What is judged is published, then absorbed, then written with the state; then it is done. When one of these fails,
+    `on_failure` is told why, `position` stays, and nothing behind it is judged any more.
     """
 
     def __init__(
@@ -52,9 +54,12 @@ class Partition:
         self._metrics = metrics
         self._on_failure = on_failure
         self._feeds = feeds
-        self._unknown_before = position > 0  # what was before the first record is gone; which one that is will be seen
+        self.unknown_before = position > 0  # what was before the first record is gone; which one that is will be seen
         self._fed: dict[str, tuple[frozenset[str], int]] = {}  # ids of history that may still come, and until when
         self._failed = False
+        self._log: StateLog | None = None
+        self._undone: Batch | None = None  # the last that was absorbed, if it is not written yet
+        self._writing = asyncio.Lock()
         self._turn = asyncio.Lock()  # held from the beginning of a batch until it is done or has failed
         self._settling: asyncio.Task[None] | None = None
 
@@ -66,6 +71,53 @@ class Partition:
     def warming(self) -> int:
         """How many series do not reach back far enough yet, for some partition-key value and what comes on time."""
         return self._engine.state.lacking()
+
+    @property
+    def held_keys(self) -> int:
+        """How many keys and ids are remembered."""
+        return self._engine.state.size()
+
+    @property
+    def last_record(self) -> int | None:
+        """The number of the last record of the state that was written; `None` if none was."""
+        return None if self._log is None else self._log.last
+
+    async def state(self) -> tuple[int, bytes]:
+        """The position, and the state that the partition has there, as bytes."""
+        async with self._turn:
+            return self.position, self._engine.dump()
+
+    async def write_from_now_on(self, number: int = 0, whole: int | None = None) -> None:
+        """From now on a batch is done only when the state that contains it is written.
+
+        `number` is that of the next record on the topic, `whole` the offset at which the rotation begins that the state
+        was made of; without one all that is remembered is written first. Raises PublishError.
+        """
+        self._log = StateLog(
+            self._engine, self.position, lambda records: self.publisher.send_state(records), number, whole
+        )
+        if whole is None:
+            self._metrics.state_bytes.inc(await self._log.write(self._log.everything()))
+
+    async def write(self) -> int | None:
+        """Writes what changed since the last time, which is then done. Returns before which offset the topic of states
+        is needed no more; `None` if that is not known.
+        """
+        async with self._writing:
+            log = self._log
+            async with self._turn:
+                batch, self._undone = self._undone, None
+                if log is None or self._failed or (batch is None and not log.pending):
+                    return None
+                records = log.changes(self.position)
+            try:
+                self._metrics.state_bytes.inc(await log.write(records))
+            except Exception as error:
+                self._fail(error)
+                return None
+            if batch is not None:
+                batch.done()
+            return log.obsolete
 
     def feed(self, instructions: Sequence[Instruction]) -> None:
         """Takes history into the windows, silently: before anything of the topic, in order of event time."""
@@ -110,6 +162,8 @@ class Partition:
 
         So the next partition is judged meanwhile, while the next batch of this partition waits.
         """
+        if self._log is not None and self._log.pending > MOST_UNWRITTEN:
+            await self.write()
         await self._turn.acquire()
         settling = False
         try:
@@ -127,6 +181,7 @@ class Partition:
         """Waits until the batch that was begun is done, or has failed."""
         async with self._turn:
             pass
+        await self.write()
 
     async def _publish(self, records: Sequence[Record]) -> tuple[list[Judged], list[Sent]]:
         records = [record for record in records if record.offset >= self.position]  # some come again after a seek
@@ -143,7 +198,10 @@ class Partition:
             await acknowledged(sent)
             self._engine.absorb()
             self.position = batch.next_offset
-            batch.done()
+            if self._log is None:
+                batch.done()
+            else:
+                self._undone = batch
             self._count([self.publisher.unpublished(each) for each in judged])
         except Exception as error:
             self._fail(error)
@@ -166,8 +224,8 @@ class Partition:
         self._on_failure(error)
 
     def _admit(self, records: Sequence[Record]) -> tuple[list[Instruction | Refusal], int]:
-        if self._unknown_before and records:
-            self._unknown_before = False
+        if self.unknown_before and records:
+            self.unknown_before = False
             self.starts_at(reaching_back(self._feeds, complete_from(records[0].timestamp)))
         decoded, unknown = decode_batch([record.value for record in records])
         return self._admission.check(records, decoded), sum(unknown.values())

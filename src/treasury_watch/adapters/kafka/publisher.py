@@ -89,6 +89,13 @@ class Publisher:
                     await acknowledged(sent)
         return sent
 
+    async def send_state(self, records: Sequence[Output]) -> list[Sent]:
+        """Hands records of the partition's state to the producer. Raises PublishError."""
+        sent = await send(self._client, self._settings.topic("state"), self._partition, records, self._identity)
+        if self._identity is None:
+            await acknowledged(sent)
+        return sent
+
     async def keep_alive(self) -> None:
         """Has the brokers remember who was shut out. Raises Fenced when that is this worker by now, and BrokerError."""
         if self._identity:

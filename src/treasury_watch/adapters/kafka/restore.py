@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
+from treasury_watch.adapters.kafka.connection import BrokerError, administering
 from treasury_watch.adapters.kafka.reader import reader, until_now
 from treasury_watch.adapters.kafka.statelog import NONE_YET, WHOLE_HEADER
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.engine import Engine, Program, StateError
-from treasury_watch.engine.journal import BEGIN, WHOLE, Restoring, kind_of
+from treasury_watch.engine.journal import BEGIN, WHOLE, Restoring, kind_of, number_of
 
 RESET_HEADER = "reset"  # of a record that says: what is before it counts nothing
 _AT_ONCE = 50  # records, until others may go on
@@ -37,6 +39,42 @@ class Restored:
     number: int  # of the last record that was taken
     whole: int  # the offset at which the whole rotation begins that it was made of
     damage: str | None  # what was found behind it, if records there cannot be used
+
+
+class StateTopic:
+    """What `treasury.state` holds of each partition, for who takes partitions over."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._topic = settings.topic("state")
+
+    async def restore(
+        self, program: Program, partition: int, abandoned: Callable[[], bool] = lambda: False
+    ) -> Restored | None:
+        """See `restore`."""
+        return await restore(self._settings, program, partition, abandoned)
+
+    async def last_number(self, partition: int) -> int | None:
+        """The number of the last record of a partition's state; `None` where there is none, or it says none."""
+        tp = TopicPartition(self._topic, partition)
+        async with reader(self._settings, [tp]) as consumer:
+            last = await last_record(consumer, tp)
+        try:
+            return None if last is None else number_of(last.value or b"")
+        except StateError:
+            return None
+
+    async def delete_before(self, offsets: Mapping[int, int]) -> None:
+        """Deletes what no recovery needs any more: records before these offsets, by partition.
+
+        That it cannot be done is logged, and costs nothing but room.
+        """
+        wanted = {TopicPartition(self._topic, number): RecordsToDelete(offset) for number, offset in offsets.items()}
+        try:
+            async with administering(self._settings) as admin:
+                await admin.delete_records(wanted)
+        except BrokerError as error:
+            log.warning("records of %s that are needed no more stay: %s", self._topic, error)
 
 
 async def restore(

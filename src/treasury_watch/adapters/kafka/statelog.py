@@ -25,15 +25,21 @@ Send = Callable[[Sequence[Output]], Awaitable[list[Sent]]]
 class StateLog:
     """Writes the state of one partition. One caller at a time; nothing else writes to that partition of the topic."""
 
-    def __init__(self, engine: Engine, position: int, send: Send, number: int = 0, whole: int = NONE_YET) -> None:
+    def __init__(self, engine: Engine, position: int, send: Send, number: int = 0, whole: int | None = None) -> None:
         """`position` is the offset of the next payment, `number` that of the first record to be written, `whole` the
-        offset at which the newest whole rotation begins. `send` hands records to the producer, in order.
+        offset at which the newest whole rotation begins, if there is one. `send` hands records to the producer, in
+        order.
         """
         self._journal = Journal(engine, position, number)
         self._send = send
-        self._whole = whole
+        self._whole = NONE_YET if whole is None else whole
         self._begins: list[int] = []  # offsets of rotations that began and are not whole yet, the newest last
         self.obsolete: int | None = None  # the offset before which the topic's records are needed no more
+
+    @property
+    def last(self) -> int | None:
+        """The number of the last record; `None` before the first."""
+        return self._journal.number - 1 if self._journal.number else None
 
     @property
     def pending(self) -> int:
