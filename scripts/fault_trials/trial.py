@@ -63,8 +63,8 @@ async def run(kind: str, seed: int, broker: Broker, folder: Path, command: tuple
     folder.mkdir(parents=True)  # noqa: ASYNC240  # nothing else is to go on meanwhile
     settings = load_settings(
         bootstrap_servers=broker.address,
-        topic_prefix=f"trial-{kind}-{seed}-{time.time_ns()}.",
-        group=f"trial-{kind}-{seed}-{time.time_ns()}",
+        topic_prefix=f"trial-{kind}-{seed}-{time.time_ns():x}.",
+        group=f"trial-{kind}-{seed}-{time.time_ns():x}",
         partitions=PARTITIONS,
         rules_dir=RULES,
         data_dir=folder / "data",
