@@ -86,6 +86,19 @@ def test_a_field_is_shown_as_it_was_sent_with_numbers_of_accounts_masked(
 
 
 @pytest.mark.parametrize(
+    ("name", "fields", "text"),
+    [
+        ("purpose", {"purpose": "用" * 200}, "用" * 200),
+        ("purpose", {"purpose": "用" * 201}, "用" * 199 + "…"),
+        ("attributes.x", {"attributes": {"x": "x" * 60_000}}, "x" * 199 + "…"),
+        ("payee_account", {"payee_account": "1" * 60_000}, "*" * 199 + "…"),
+    ],
+)
+def test_of_a_long_text_the_beginning_is_shown(name: str, fields: dict[str, Any], text: str) -> None:
+    assert shown(name, **fields) == (text, text, text)
+
+
+@pytest.mark.parametrize(
     ("name", "fields", "texts"),
     [
         ("unit_level", {"unit_level": "county"}, ("县级", "county", "county")),

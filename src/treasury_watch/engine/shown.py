@@ -10,6 +10,9 @@ from treasury_watch.domain.payment import Kind, field_of, masked
 from treasury_watch.engine.conditions import Judged
 from treasury_watch.rules.values import money_text, number_text
 
+# Characters of a text that are shown. A message may be 64 KiB of purpose, and every rule may show it three times: a
+# decision must fit the brokers' limit of 1 MiB whatever was sent, or no payment behind it would be judged.
+LONGEST = 200
 _SEPARATED = 10_000  # from here on numbers that are not amounts have separators: years do not
 
 
@@ -63,6 +66,8 @@ def shown_field(name: str, judged: Judged, context: Any = None) -> Shown | None:
 
 
 def _same(text: str, kind: Kind) -> Shown:
+    if len(text) > LONGEST:
+        text = text[: LONGEST - 1] + "…"
     return Shown(text, text, text, kind)
 
 
