@@ -27,6 +27,7 @@ from treasury_watch.domain.verdict import Decision, Refusal
 
 MAX_BYTES = 65_536
 MAX_DEPTH = 64  # of nested arrays and objects, unknown fields included: the same for every caller's stack
+MOST_COMPLAINTS = 10  # in the detail of a refusal, which a header has to hold
 UNKNOWN_NAMES = 100  # names counted one by one per batch; further ones together under OTHER_NAMES
 OTHER_NAMES = "(other)"
 
@@ -116,7 +117,9 @@ def reference(value: bytes | None, unknown: dict[str, int] | None = None) -> Ins
         model = PaymentInstruction.model_validate(present)
     except ValidationError as error:
         wrong = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_url=False, include_context=False))
-        return Refusal("schema", "; ".join(_complaint(name, given) for name in wrong))
+        complaints = [each for name in wrong for each in _complaints(name, given)]
+        more = [f"{len(complaints) - MOST_COMPLAINTS:,} more"] if len(complaints) > MOST_COMPLAINTS else []
+        return Refusal("schema", "; ".join(complaints[:MOST_COMPLAINTS] + more))
     return Instruction(**model.__dict__)
 
 
@@ -188,25 +191,25 @@ _SHOWABLE = (Kind.ENUM, Kind.MONEY, Kind.DATE, Kind.TIME)
 _LONG_NUMBER = re.compile(r"\d(?:[ -]?\d){10,}")
 
 
-def _complaint(name: str, given: dict[str, Any]) -> str:
+def _complaints(name: str, given: dict[str, Any]) -> list[str]:
     field = FIELDS.get(name)
     if field and field.kind is Kind.ENUM:
         expected = "one of " + ", ".join(field.values)
     else:
         expected = _EXPECTED_OF.get(name) or _EXPECTED[FIELDS[name].kind]
     if name not in given:
-        return f"{name}: missing, expected {expected}"
+        return [f"{name}: missing, expected {expected}"]
     value = given[name]
     if name == "attributes" and isinstance(value, dict):
-        return "; ".join(
+        return [
             f"attributes.{_shown(key[:40])}: expected text, a finite number (64 bits if whole), true or false, "
             f"found {_kind_of(each) if is_unicode(key) else 'a name that is not valid Unicode'}"
             for key, each in value.items()
             if each is not None and not (is_unicode(key) and is_attribute(each))
-        )
+        ]
     if isinstance(value, str) and field and field.kind in _SHOWABLE and len(value) <= 40:
-        return f"{name}: expected {expected}, found {_shown(value)}"
-    return f"{name}: expected {expected}, found {_kind_of(value)}"
+        return [f"{name}: expected {expected}, found {_shown(value)}"]
+    return [f"{name}: expected {expected}, found {_kind_of(value)}"]
 
 
 def _kind_of(value: object) -> str:
@@ -257,9 +260,6 @@ def encode_instruction(instruction: Instruction) -> bytes:
     return _encode(instruction)
 
 
-def encode_decision(decision: Decision) -> bytes:
-    """The decision as JSON without `decided_at`: the same bytes wherever the same instruction is judged."""
-    return _encode(decision)
 def instruction_id_of(value: bytes | None) -> str | None:
     """The instruction that a message or a decision, however wrong, is about; None where that cannot be read."""
     try:
@@ -270,6 +270,9 @@ def instruction_id_of(value: bytes | None) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def encode_decision(decision: Decision) -> bytes:
+    """The decision as JSON without `decided_at`: the same bytes wherever the same instruction is judged."""
+    return _encode(decision)
 
 
 def encode_case(decision: Decision, instruction: Instruction) -> bytes:
