@@ -22,7 +22,16 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from treasury_watch.domain.payment import HOME_CURRENCY
-from treasury_watch.domain.verdict import REASONS, SEVERITY, VERDICTS, Decision, Duplicate, Outcome, Refusal
+from treasury_watch.domain.verdict import (
+    DISPOSITION_REASONS,
+    REASONS,
+    SEVERITY,
+    VERDICTS,
+    Decision,
+    Duplicate,
+    Outcome,
+    Refusal,
+)
 from treasury_watch.engine.failsafe import RULE as ENGINE
 from treasury_watch.rules.schema import RuleSet
 
@@ -74,7 +83,7 @@ class Metrics:
         self._hits = {(rule.id, mode): hits.labels(rule.id, mode) for rule in ruleset.rules for mode in _HIT_MODES}
         self._held = counter("held_cny", "Yuan of the instructions intercepted or prohibited, refunds not counted")
         dead_letters = counter("dead_letters", "Messages refused, by reason", "reason")
-        self._dead_letters = {reason: dead_letters.labels(reason) for reason in REASONS}
+        self._dead_letters = {reason: dead_letters.labels(reason) for reason in (*REASONS, *DISPOSITION_REASONS)}
         self._duplicates = counter("duplicates", "Instructions delivered again, which got no second decision")
         self._late = counter("late", "Instructions judged that came later than newer ones of their partition key")
         self._engine_errors = counter(

@@ -186,11 +186,12 @@ def _partition_by(settings: Settings) -> str:
 
 def _selection(reasons: list[str] | None, positions: list[str] | None = None) -> Selection:
     from treasury_watch.adapters.kafka.dead_letters import Selection
-    from treasury_watch.domain.verdict import REASONS
+    from treasury_watch.domain.verdict import DISPOSITION_REASONS, REASONS
 
+    known = dict.fromkeys((*REASONS, *DISPOSITION_REASONS))
     for reason in reasons or ():
-        if reason not in REASONS:
-            raise Failure(f"--reason {reason}: expected one of {', '.join(REASONS)}")
+        if reason not in known:
+            raise Failure(f"--reason {reason}: expected one of {', '.join(known)}")
     return Selection(tuple(reasons or ()), tuple(_position(each) for each in positions or ()))
 
 

@@ -18,7 +18,14 @@ VERDICTS: tuple[Verdict, ...] = ("pass", "warn", "intercept", "prohibit")
 VERDICT_LABELS: dict[str, str] = {"pass": "放行", "warn": "预警", "intercept": "拦截", "prohibit": "禁止"}
 
 Reason = Literal[
-    "malformed_json", "schema", "future_event_time", "too_late", "conflicting_duplicate", "wrong_key", "too_large"
+    "malformed_json",
+    "schema",
+    "future_event_time",
+    "too_late",
+    "conflicting_duplicate",
+    "wrong_key",
+    "too_large",
+    "unknown_instruction",
 ]
 REASONS: tuple[Reason, ...] = (
     "malformed_json",
@@ -29,6 +36,7 @@ REASONS: tuple[Reason, ...] = (
     "wrong_key",
     "too_large",
 )
+DISPOSITION_REASONS: tuple[Reason, ...] = ("malformed_json", "schema", "wrong_key", "too_large", "unknown_instruction")
 
 
 class Text(Struct, frozen=True, gc=False):

@@ -27,6 +27,8 @@ _STEP_GROWTH = 4
 def source_offset(headers: Iterable[tuple[str, bytes]]) -> int | None:
     """Of which message of the payments topic a record is an outcome; None for a record that is not the worker's."""
     for name, value in headers:
+        if name == "source_topic" and not value.endswith(b"payments"):  # the dead letter of a disposition
+            return None
         if name == "source_offset":
             return int(value) if value.isdigit() else None
     return None

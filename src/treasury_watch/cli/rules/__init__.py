@@ -13,7 +13,10 @@ from treasury_watch.cli.rules.diff import diff
 from treasury_watch.cli.rules.explain import explain
 from treasury_watch.cli.rules.new import new
 from treasury_watch.cli.rules.promote import promote
+from treasury_watch.cli.rules.publish import publish
+from treasury_watch.cli.rules.rollback import rollback
 from treasury_watch.cli.rules.schema import schema
+from treasury_watch.cli.rules.sign import sign
 from treasury_watch.cli.rules.test import run_inline_tests
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
@@ -26,11 +29,14 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "diff": diff,
     "new": new,
     "promote": promote,
+    "sign": sign,
+    "publish": publish,
+    "rollback": rollback,
 }
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="Rule files: check them, run their tests.")
+    group = typer.Typer(help="Rules: check them, run their tests, publish them.")
     for name, command in COMMANDS.items():
         group.command(name)(command)
     app.add_typer(group, name="rules")

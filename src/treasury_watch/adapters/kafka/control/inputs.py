@@ -132,9 +132,9 @@ class ControlInputs:
                 raise AppliedError(f"rule set {standing.ruleset}, which is in force, cannot be read: {error}") from None
             if (ruleset.hash, ruleset.reference) != _hashes(standing):
                 raise AppliedError(
-                    f"judged was by {standing.ruleset} with reference data {standing.reference_hash}, but what is on "
-                    f"the topics makes {ruleset.hash} with {ruleset.reference}; is a key missing with which a table was "
-                    "signed?"
+                    f"judged was by {standing.ruleset} with reference data {standing.reference_hash}; what is on the "
+                    f"topics makes {ruleset.hash} with {ruleset.reference}: a key with which a table was signed is "
+                    "missing, perhaps"
                 )
             found = self._programs[_hashes(standing)] = self._program(ruleset)
         return found
