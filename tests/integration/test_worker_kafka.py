@@ -147,15 +147,15 @@ async def test_a_redriven_message_gets_its_one_decision_however_often_it_is_redr
     listed = [each async for each in dead_letters(installation.settings)]
     assert [each.reason for each in listed] == ["wrong_key", "malformed_json"]
     assert listed[0].instruction_id == "MISKEYED"
-    assert [each async for each in dead_letters(installation.settings, Selection(positions=[(PARTITION, 1)]))] == [
-        listed[1]
-    ]
+    assert [
+        each async for each in dead_letters(installation.settings, Selection(positions=[(PARTITION, listed[1].offset)]))
+    ] == [listed[1]]
 
     done = await redrive(installation.settings, "jurisdiction", Selection(reasons=["wrong_key"]))
     assert (done.sent, done.still_refused) == (1, [])
     await installation.read("decisions", until=1)
     done = await redrive(installation.settings, "jurisdiction")
-    assert (done.sent, [each[0].offset for each in done.still_refused]) == (1, [1])
+    assert (done.sent, [each[0].offset for each in done.still_refused]) == (1, [listed[1].offset])
     await installation.pay([make_instruction(instruction_id="BEHIND", jurisdiction="420100")])
     assert [each.key for each in await installation.read("decisions", until=2)] == [b"MISKEYED", b"BEHIND"]
 
