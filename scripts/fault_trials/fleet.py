@@ -81,6 +81,14 @@ class Worker:
         except (OSError, urllib.error.URLError):
             return None
 
+    async def speaks(self, limit: float) -> None:
+        """Waits until its log begins, which is when it is about to join the group. Raises Stuck."""
+        deadline = asyncio.get_running_loop().time() + limit
+        while self.lives and not (self.log.exists() and self.log.stat().st_size):
+            if asyncio.get_running_loop().time() > deadline:
+                raise Stuck(f"worker {self.number} said nothing within {limit:.0f} s")
+            await asyncio.sleep(0.05)
+
     def text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 

@@ -13,6 +13,7 @@ from .proxy import Proxy
 from .topics import Load
 
 SESSION_SECONDS = 6.0  # a worker that is silent for longer has lost its partitions
+START_SECONDS = 90.0
 TERM_SECONDS = 60.0
 CLOCK = ("-m", "fault_trials.clock")
 
@@ -68,7 +69,8 @@ async def kill_starting(scene: Scene) -> None:
         await scene.moment(0.2, 1.5)
         await scene.kill(scene.someone())
         starting = await scene.fleet.start()
-        await scene.moment(1.5, 4.5)
+        await starting.speaks(START_SECONDS)
+        await scene.moment(0.0, 3.0)
         await scene.kill(starting)
         await scene.fleet.start()
 
@@ -77,8 +79,9 @@ async def kill_rebalancing(scene: Scene) -> None:
     """While partitions go from one to another."""
     await scene.moment(0.3, 2.0)
     joining = await scene.fleet.start()
+    await joining.speaks(START_SECONDS)
     scene.log(f"worker {joining.number} joins")
-    await scene.moment(1.5, 4.0)
+    await scene.moment(0.0, 3.0)
     await scene.kill(scene.someone())
     await scene.moment(0.0, 3.0)
     await scene.fleet.start()

@@ -6,14 +6,54 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-SABOTAGES: dict[str, tuple[str, Callable[[], None]]] = {}
+from aiokafka.protocol.transaction import InitProducerIdRequest
+
+
+def tails() -> None:
+    """What is on the output topics already is not looked for: after a crash it is published again."""
+    from treasury_watch.adapters.kafka import publisher
+    from treasury_watch.adapters.kafka.tails import NOTHING, OUTCOMES, Tails
+
+    async def nothing(settings: Any, partitions: Sequence[int]) -> dict[int, Tails]:
+        return {partition: dict.fromkeys(OUTCOMES, NOTHING) for partition in partitions}
+
+    publisher.read_tails = nothing  # type: ignore[attr-defined]
+
+
+def fencing() -> None:
+    """Every worker sends under a producer id of its own, so nobody shuts out anybody."""
+    from treasury_watch.adapters.kafka import publisher
+    from treasury_watch.adapters.kafka.fencing import Identity
+
+    async def own(producer: Any, settings: Any, partition: int, abandoned: Any = None) -> Identity:
+        node = producer.client.get_random_node()
+        answer = await producer.client.send(node, InitProducerIdRequest(None, -1))
+        return Identity(partition, answer.producer_id, answer.producer_epoch)
+
+    publisher.fence = own  # type: ignore[attr-defined]
+
+
+def order() -> None:
+    """An offset is committed when the outputs are there, whether the state that contains it is written or not."""
+    from treasury_watch.adapters.kafka.partition import Partition
+
+    settle = Partition._settle
+
+    async def early(self: Any, batch: Any, judged: Any, sent: Any) -> None:
+        await settle(self, batch, judged, sent)
+        batch.done()
+
+    Partition._settle = early  # type: ignore[method-assign]
+
+
+SABOTAGES: dict[str, Callable[[], None]] = {"tails": tails, "fencing": fencing, "order": order}
 
 
 def main() -> None:
-    _, sabotage = SABOTAGES[sys.argv[1]]
-    sabotage()
+    SABOTAGES[sys.argv[1]]()
     from treasury_watch.cli import main as command
 
     sys.argv = ["treasury-watch", "worker"]

@@ -98,18 +98,18 @@ class Watch:
         with suppress(asyncio.CancelledError):
             await self._task
 
-    async def done(self, limit: float) -> None:
-        """Waits until everything on the payments topic is committed. Raises Stuck."""
+    async def done(self, limit: float) -> dict[int, int]:
+        """Waits until everything on the payments topic is committed; returns where its partitions end. Raises Stuck."""
         deadline = time.monotonic() + limit
         lags: dict[int, int] = {}
         while time.monotonic() < deadline:
             with suppress(KafkaError, TimeoutError, OSError):
-                async with _consumer(self._settings, group=self._settings.group) as consumer:
+                async with consuming(self._settings, group=self._settings.group) as consumer:
                     while time.monotonic() < deadline:
                         ends = await asyncio.wait_for(consumer.end_offsets(self._payments), REQUEST_MS / 1000)
                         lags = {tp.partition: end - await _committed(consumer, tp) for tp, end in ends.items()}
                         if not any(lags.values()):
-                            return
+                            return {tp.partition: end for tp, end in ends.items()}
                         await asyncio.sleep(SAMPLE_SECONDS)
             await asyncio.sleep(SAMPLE_SECONDS)
         raise Stuck(f"after {limit:.0f} s there are messages that are not committed, by partition: {lags}")
@@ -120,7 +120,7 @@ class Watch:
         ]
         while True:
             with suppress(KafkaError, TimeoutError, OSError):  # the broker is away: look again
-                async with _consumer(self._settings, group=self._settings.group) as consumer:
+                async with consuming(self._settings, group=self._settings.group) as consumer:
                     while True:
                         committed = {tp.partition: await _committed(consumer, tp) for tp in self._payments}
                         ends = await asyncio.wait_for(consumer.end_offsets(outputs), REQUEST_MS / 1000)
@@ -155,7 +155,7 @@ async def records(settings: Settings, names: Sequence[str]) -> dict[str, list[li
     tps = [TopicPartition(settings.topic(name), number) for name in names for number in range(settings.partitions)]
     found: dict[TopicPartition, list[Any]] = {tp: [] for tp in tps}
     deadline = time.monotonic() + READ_SECONDS
-    async with _consumer(settings) as consumer:
+    async with consuming(settings) as consumer:
         consumer.assign(tps)
         ends = await consumer.end_offsets(tps)
         await consumer.seek_to_beginning(*tps)
@@ -175,7 +175,7 @@ async def _committed(consumer: AIOKafkaConsumer, tp: TopicPartition) -> int:
 
 
 @asynccontextmanager
-async def _consumer(settings: Settings, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+async def consuming(settings: Settings, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that joins nothing and commits nothing; with a group it can ask what that has committed."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers,

@@ -16,16 +16,16 @@ from treasury_watch.engine import Program
 
 from . import undisturbed, verification
 from .broker import Broker
+from .durable import Positions, digests
 from .fleet import MOST_RESTARTS, Fleet, Stuck
-from .kinds import KINDS, TERM_SECONDS, Scene
+from .kinds import KINDS, START_SECONDS, TERM_SECONDS, Scene
 from .load import messages
 from .proxy import Proxy
 from .topics import OUTPUTS, Load, Watch, delete_topics, make_topics, records
 
 RULES = Path(__file__).parent / "rules"
 PARTITIONS = 4
-RATES = (500, 800, 1500)
-START_SECONDS = 90.0
+RATES = (500, 700, 1000)
 SETTLE_SECONDS = 120.0
 LOAD_SECONDS = 5.0  # at least
 
@@ -104,6 +104,7 @@ async def _disturbed(
     proxies = [Proxy(broker.address) for _ in range(outcome.workers if kind.proxied else 0)]
     load = Load(settings, messages(outcome.seed, settings.partitions), outcome.rate)
     watch = Watch(settings)
+    positions = Positions(settings)
     try:
         for number in range(outcome.workers):
             if proxies:
@@ -116,25 +117,29 @@ async def _disturbed(
         await least
         await load.stop()
         log("everything is sent")
-        await watch.done(SETTLE_SECONDS)
+        ends = await watch.done(SETTLE_SECONDS)
         log("everything is committed")
+        shown = await digests(fleet, ends, SETTLE_SECONDS)
         for worker in fleet.living:
             await worker.terminate(TERM_SECONDS)
     finally:
         await watch.stop()
+        await positions.stop()
         await fleet.close()
         for proxy in proxies:
             await proxy.stop()
         outcome.restarts = fleet.restarts
     outcome.samples = watch.seen
-    await _verify(outcome, settings, watch)
+    await _verify(outcome, settings, watch, positions, shown)
     if len(fleet.restarts) > MOST_RESTARTS:
         outcome.findings.append(f"workers stopped by themselves {len(fleet.restarts)} times")
     if outcome.findings:
         outcome.result = "failed"
 
 
-async def _verify(outcome: Outcome, settings: Settings, watch: Watch) -> None:
+async def _verify(
+    outcome: Outcome, settings: Settings, watch: Watch, positions: Positions, shown: dict[int, str]
+) -> None:
     program = Program(load_rules(RULES), max_lateness=settings.max_lateness)
     there = await records(settings, ("payments", *OUTPUTS))
     for partition in range(settings.partitions):
@@ -148,3 +153,7 @@ async def _verify(outcome: Outcome, settings: Settings, watch: Watch) -> None:
         outcome.duplicates += run.duplicates
         outcome.findings += verification.compare(run, published, partition)
         outcome.findings += verification.committed_early(run, published, watch.samples, partition)
+        written = positions.written[partition]
+        outcome.findings += verification.committed_before_written(written, watch.samples, partition)
+        if shown[partition] != run.digest:
+            outcome.findings.append(f"state[{partition}]: its digest is not that of the undisturbed run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -29,10 +30,13 @@ class Expected(NamedTuple):
 
 
 class Run(NamedTuple):
-    """The outputs of one partition, by topic of the contract, in order; how many messages were duplicates."""
+    """The outputs of one partition, by topic of the contract, in order; how many messages were duplicates; the digest
+    of the state after the last.
+    """
 
     outputs: dict[str, list[Expected]]
     duplicates: int
+    digest: str
 
 
 def judge(records: Sequence[Any], partition: int, program: Program, settings: Settings) -> Run:
@@ -41,7 +45,7 @@ def judge(records: Sequence[Any], partition: int, program: Program, settings: Se
         program.ruleset.partition_by, partitioner_of(settings.partitioner, settings.partitions), partition
     )
     engine = Engine(program)
-    run = Run({"decisions": [], "intercepts": [], "warnings": [], "dead-letters": []}, 0)
+    outputs: dict[str, list[Expected]] = {"decisions": [], "intercepts": [], "warnings": [], "dead-letters": []}
     duplicates = 0
     for start in range(0, len(records), BATCH):
         batch = records[start : start + BATCH]
@@ -52,14 +56,14 @@ def judge(records: Sequence[Any], partition: int, program: Program, settings: Se
             headers = {"source_partition": str(partition), "source_offset": str(record.offset)}
             if isinstance(outcome, Refusal):
                 why = {"reason": outcome.reason, "detail": outcome.detail, "source_topic": settings.topic("payments")}
-                run.outputs["dead-letters"].append(Expected(record.offset, record.key, record.value, why | headers))
+                outputs["dead-letters"].append(Expected(record.offset, record.key, record.value, why | headers))
             elif isinstance(outcome, Decision):
                 key = outcome.instruction_id.encode()
-                run.outputs["decisions"].append(Expected(record.offset, key, encode_decision(outcome), headers))
+                outputs["decisions"].append(Expected(record.offset, key, encode_decision(outcome), headers))
                 if outcome.verdict in CASES:
                     case = encode_case(outcome, given)  # type: ignore[arg-type]  # what is decided is an instruction
-                    run.outputs[CASES[outcome.verdict]].append(Expected(record.offset, key, case, headers))
+                    outputs[CASES[outcome.verdict]].append(Expected(record.offset, key, case, headers))
             else:
                 duplicates += 1
         engine.absorb()
-    return run._replace(duplicates=duplicates)
+    return Run(outputs, duplicates, "sha256:" + hashlib.sha256(engine.dump()).hexdigest())

@@ -8,6 +8,7 @@ from typing import Any
 
 from treasury_watch.adapters.wire import stamp
 
+from .durable import Written
 from .topics import OUTPUTS, Sample
 from .undisturbed import Expected, Run
 
@@ -44,6 +45,17 @@ def committed_early(run: Run, published: dict[str, list[Any]], samples: Iterable
             ]
             if late:
                 early.append(f"offset {sample.committed} without the outputs on {name} of {_some(late)}")
+    return [f"payments[{partition}]: committed {_some(early)}"] if early else []
+
+
+def committed_before_written(written: Sequence[Written], samples: Iterable[Sample], partition: int) -> list[str]:
+    """Commits of payments that the state on the topic did not contain yet."""
+    early = []
+    for sample in samples:
+        if sample.partition == partition:
+            there = max((each.position for each in written if each.offset < sample.ends["state"]), default=0)
+            if there < sample.committed:
+                early.append(f"offset {sample.committed} when the state was that of {there}")
     return [f"payments[{partition}]: committed {_some(early)}"] if early else []
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from scripts.fault_trials.durable import Written
 from scripts.fault_trials.load import messages
 from scripts.fault_trials.topics import OUTPUTS, Sample
 from scripts.fault_trials.trial import RULES
 from scripts.fault_trials.undisturbed import Run, judge
-from scripts.fault_trials.verification import committed_early, compare
+from scripts.fault_trials.verification import committed_before_written, committed_early, compare
 from treasury_watch.adapters.rulefiles import load
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.adapters.wire import stamp
@@ -143,3 +144,13 @@ def test_a_repeated_output_counts_from_its_first_time(run: Run, published: Publi
     ends = {name: len(published[name]) for name in OUTPUTS}
     published["decisions"].append(record(ends["decisions"], last))
     assert committed_early(run, published, [Sample(PARTITION, last.source + 1, ends)], PARTITION) == []
+
+
+def test_a_commit_behind_the_state_is_right_and_one_before_it_is_told() -> None:
+    written = [Written(0, 100), Written(7, 200)]
+    assert committed_before_written(written, [Sample(0, 100, {"state": 7}), Sample(0, 200, {"state": 8})], 0) == []
+    assert committed_before_written(written, [Sample(1, 200, {"state": 7})], 0) == []
+    assert committed_before_written(written, [Sample(0, 101, {"state": 7})], 0) == [
+        "payments[0]: committed offset 101 when the state was that of 100"
+    ]
+    assert len(committed_before_written([], [Sample(0, 1, {"state": 0})], 0)) == 1
