@@ -122,6 +122,7 @@ class Metrics:
             "treasury_watch_rebuild_seconds", "How long the last rebuild of windows took", registry=registry
         )
         self._rebuilt = counter("rebuilt_instructions", "Messages read again to rebuild windows")
+        self.restored = counter("restored_partitions", "Partitions taken over with the state that was written of them")
         self.fenced = counter("fenced", "Partitions that another worker took over while this one still worked for them")
         self.suppressed = counter("suppressed_outputs", "Outputs judged again and not published, as they were there")
         Info("treasury_watch_ruleset", "The rules in force", registry=registry).info({"hash": ruleset.hash})

@@ -1,7 +1,8 @@
-"""Commands on what workers remember: `state warm`."""
+"""Commands on what workers remember: `state warm`, `state verify`, `state rebuild`."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="What workers remember: feed history to new rules.")
-    group.command()(warm)
-    group.callback()(lambda: None)  # a group, though it has one command
+    group = typer.Typer(help="What workers remember: feed history, look whether it is good, have it built again.")
+    for command in (warm, verify, rebuild):
+        group.command()(command)
     app.add_typer(group, name="state")
 
 
@@ -102,6 +103,77 @@ def warm(
         )
     if refused:
         raise typer.Exit(1)
+
+
+Partitions = Annotated[
+    list[int] | None, typer.Option("--partition", metavar="N", min=0, help="Only this one; may be repeated.")
+]
+
+
+def verify(partitions: Partitions = None, rules: Rules = None, as_json: Json = False) -> None:
+    """Makes the state of each partition of what is on the topic, as a worker would. Exit status 1 when some is damaged.
+
+    Nothing is changed. With other rules than the workers' the digests differ.
+    """
+    from treasury_watch.adapters.kafka.stateadmin import verify_states
+    from treasury_watch.adapters.rulefiles import default_rules, load
+    from treasury_watch.cli.kafka import settings_of_environment, talking
+    from treasury_watch.engine import Program
+    from treasury_watch.rules import RuleErrors
+
+    settings = settings_of_environment()
+    with failing_on(RuleErrors):
+        program = Program(load(rules or settings.rules_dir or default_rules()), settings.max_lateness)
+    numbers = _numbers(partitions, settings.partitions)
+    with progress("verify", len(numbers)) as done:
+        reports = talking(lambda: verify_states(settings, program, numbers, done))
+    if as_json:
+        emit_json([asdict(each) for each in reports])
+    else:
+        columns = ("partition", "next payment", "scopes", "keys", "entries", "ids", "cases", "digest")
+        rows = [
+            (str(each.partition), *("-" if cell is None else cell for cell in (
+                each.position, each.scopes, each.keys, each.entries, each.ids, each.cases, (each.digest or "-")[:23]
+            )))
+            for each in reports
+        ]  # fmt: skip
+        show_table(columns, rows, title="States")
+    damaged = [each for each in reports if each.problem]
+    for each in damaged:
+        note(f"partition {each.partition}: {each.problem}")
+    if damaged:
+        raise typer.Exit(1)
+
+
+def rebuild(
+    partitions: Partitions = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: a worker that has a partition now stops.")] = False,
+) -> None:
+    """Has workers build the windows of a partition from its payments again, at their next start.
+
+    For a state that is damaged, and for new windows that are to be whole at once. Payments that are not on the topic
+    any more are missing then: see `state warm`. What was published stays, and is not published again.
+    """
+    from treasury_watch.adapters.kafka.fencing import Fenced
+    from treasury_watch.adapters.kafka.publisher import PublishError
+    from treasury_watch.adapters.kafka.stateadmin import reset_states
+    from treasury_watch.cli.kafka import settings_of_environment, talking
+
+    settings = settings_of_environment()
+    numbers = _numbers(partitions, settings.partitions)
+    told = ", ".join(map(str, numbers))
+    if not yes:
+        typer.confirm(f"Shut out the workers of partitions {told}, and drop their states?", abort=True, err=True)
+    with failing_on(Fenced, PublishError):
+        talking(lambda: reset_states(settings, numbers))
+    typer.echo(f"partitions {told}: built from the payments again when workers are started")
+
+
+def _numbers(partitions: list[int] | None, count: int) -> list[int]:
+    wrong = [each for each in partitions or () if each >= count]
+    if wrong:
+        raise Failure(f"--partition {wrong[0]}: there are {count} partitions, counted from 0")
+    return sorted(set(partitions)) if partitions else list(range(count))
 
 
 def _covered(fed: Feed, feeds: list[Feed], ruleset: RuleSet, days: Days) -> dict[str, datetime]:

@@ -227,6 +227,7 @@ class Assignment:
             restored = await self._states.restore(self._program, tp.partition, abandoned)
             if restored is not None:
                 partition = self._new(tp, max(restored.position, begin), publisher, restored.engine)
+                self._metrics.restored.inc()
                 partition.unknown_before = restored.position < begin
                 if partition.unknown_before:
                     _tell_deleted(tp, restored.position, begin)
