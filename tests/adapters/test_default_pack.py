@@ -67,7 +67,7 @@ def test_every_excepted_word_has_a_test_that_it_does_not_hit(pack: RuleSet) -> N
             paid = [
                 str(value)
                 for test in file.tests
-                for step in test.steps
+                for step in test.payments
                 if rule.id not in (step.expect.rules or ())
                 for value in ({**file.test_base, **step.pay}).values()
             ]

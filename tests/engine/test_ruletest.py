@@ -16,6 +16,8 @@ from treasury_watch.rules.schema import (
     All,
     Any_,
     Condition,
+    Disposal,
+    Disposed,
     Exception_,
     Expectation,
     Rule,
@@ -40,7 +42,13 @@ def step(expect: str, hours: float = 0, rules: tuple[str, ...] | None = None, **
     return Step(int(hours * HOUR), pay, Expectation(expect, rules, **reasons), Span("a.yaml", 9, 5))
 
 
-def failures(*steps: Step, rules: tuple[Rule, ...] = (LARGE, NOTED), base: dict[str, Any] = BASE) -> list[str]:
+def dispose(kind: Disposed, of: int, hours: float = 0) -> Disposal:
+    return Disposal(int(hours * HOUR), kind, of, Span("a.yaml", 9, 5))
+
+
+def failures(
+    *steps: Step | Disposal, rules: tuple[Rule, ...] = (LARGE, NOTED), base: dict[str, Any] = BASE
+) -> list[str]:
     """What the failures of one test say."""
     test = RuleTest("the limit", "2025-03-05T09:00:00+08:00", steps, Span("a.yaml", 7, 3))
     ruleset = make_ruleset(*rules)
@@ -54,7 +62,7 @@ def set_of(rules: tuple[Rule, ...], *tests: RuleTest) -> RuleSet:
     return replace(ruleset, files=(replace(ruleset.files[0], path="a.yaml", tests=tests, test_base=BASE),))
 
 
-def named(name: str, *steps: Step) -> RuleTest:
+def named(name: str, *steps: Step | Disposal) -> RuleTest:
     return RuleTest(name, "2025-03-05T09:00:00+08:00", steps, Span("a.yaml", 7, 3))
 
 
@@ -237,6 +245,87 @@ def test_a_test_that_expects_a_retired_rule_is_told_so() -> None:
         step("intercept", rules=("AMT-001",), amount="500.00"), rules=(replace(LARGE, mode="retired"),)
     )
     assert message == ("expected intercept [AMT-001], found pass []; AMT-001 is retired, so nothing is judged by it")
+
+
+# --- what people decide ---
+
+DAILY = ref(aggregate("sum", "amount", "budget_unit", window_us=24 * HOUR))
+MANY = make_rule("SUM", leaf(DAILY, "gt", yuan("600.00")), action="warn")
+
+
+def test_what_is_decided_applies_where_its_step_stands() -> None:
+    assert not failures(
+        step("intercept", amount="600.00"),
+        step("pass", 1),
+        dispose("release", 1, 2),
+        step("warn", 3, rules=("SUM",)),
+        dispose("return", 1, 4),
+        step("pass", 5),
+        step("warn", 6, amount="301.00"),
+        dispose("return", 7, 7),
+        step("pass", 8),
+        rules=(LARGE, MANY),
+    )
+
+
+def test_a_confirmation_changes_nothing_and_a_second_release_is_one_of_its_own() -> None:
+    assert not failures(
+        step("intercept", amount="600.00"),
+        dispose("confirm", 1),
+        step("pass", 1),
+        dispose("release", 1, 2),
+        dispose("release", 1, 2),
+        dispose("confirm", 1, 2),
+        step("warn", 3),
+        rules=(LARGE, MANY),
+    )
+
+
+def test_what_is_released_counts_at_its_own_event_time() -> None:
+    late = 24 - 1 / 3600
+    released = (step("intercept", amount="600.00"), dispose("release", 1, 20))
+    assert not failures(*released, step("warn", late, amount="1.00"), rules=(LARGE, MANY))
+    assert not failures(*released, step("pass", 24, amount="1.00"), rules=(LARGE, MANY))
+
+
+@pytest.mark.parametrize("kind", ["release", "return", "confirm"])
+def test_there_is_nothing_to_decide_of_a_payment_that_passed(kind: Disposed) -> None:
+    assert failures(step("record", amount="300.00"), dispose(kind, 1)) == [
+        f"nothing to {kind}: step 1 passed, and only what is warned of, intercepted or prohibited opens a case"
+    ]
+
+
+def test_there_is_nothing_to_decide_of_a_step_that_has_no_verdict() -> None:
+    assert failures(
+        step("intercept", 24 * 40, amount="500.00"),
+        step("pass"),
+        dispose("release", 2, 24 * 41),
+        step("pass", amount="1"),
+        dispose("release", 4, 24 * 41),
+        step("intercept", 24 * 40, amount="500.00", instruction_id="step-1"),
+        dispose("release", 6, 24 * 41),
+    )[1::2] == [f"nothing to release: step {number} has no verdict" for number in (2, 4, 6)]
+
+
+def test_a_case_that_no_window_asks_for_any_more_is_told_so() -> None:
+    days = 31 + 1  # max_lateness, and the window
+    paid = step("intercept", amount="600.00")
+    assert not failures(paid, step("pass", 24 * days), dispose("release", 1, 24 * days), rules=(LARGE, MANY))
+    assert failures(
+        paid, step("pass", 24 * days + 1 / 3600), dispose("release", 1, 24 * days + 1), rules=(LARGE, MANY)
+    ) == ["nothing to release: step 1 is so old that no window asks for it, and its case is forgotten"]
+
+
+def test_a_failed_expectation_can_be_disposed_of_by_the_verdict_that_was_found() -> None:
+    assert failures(step("pass", amount="600.00"), dispose("release", 1), step("warn", 1), rules=(LARGE, MANY)) == [
+        "expected pass, found intercept [AMT-001]"
+    ]
+
+
+def test_a_failure_says_where_the_disposition_stands() -> None:
+    wrong = replace(dispose("return", 1), span=Span("a.yaml", 12, 5))
+    (failure,) = run_tests(set_of((LARGE,), named("returned", step("pass"), wrong)))
+    assert (failure.line, failure.column, failure.step, failure.differences) == (12, 5, 2, ())
 
 
 # --- what a failure shows ---

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.rules.texts import SECOND_US, errors_of, read_set
-from treasury_watch.rules.schema import Expectation, RuleTest, Step
+from treasury_watch.rules.schema import Disposal, Expectation, RuleTest, Step
 
 WHEN = "  when: {field: amount, gt: 1.00}\n"
 TEST = """\
@@ -21,7 +21,12 @@ tests:
 
 def step(text: str) -> Step:
     (test,) = read_set(WHEN, tail=TEST + text + "\n").files[0].tests
-    return test.steps[0]
+    return test.payments[0]
+
+
+def steps(*texts: str) -> str:
+    """A test of these steps."""
+    return TEST + "\n  - ".join(texts) + "\n"
 
 
 def pay(text: str) -> Any:
@@ -90,12 +95,64 @@ def test_expectations(text: str, expected: Expectation) -> None:
         ("{at: 0h, pay: [a], expect: pass}", "TW104", "["),
         ("{at: 0, pay: {}, expect: pass}", "TW107", "0"),
         ("{pay: {}, expect: pass}", "TW102", "{"),
-        ("{at: 0h, dispose: release, pay: {}, expect: pass}", "TW111", "dispose"),
+        ("{at: 0h, pay: {}, expect: pass, of: 1}", "TW109", "of"),
         ("[a]", "TW104", "["),
     ],
 )
 def test_what_is_wrong_with_a_step_is_pointed_at(text: str, code: str, pointed: str) -> None:
     assert errors_of(WHEN, tail=TEST + text + "\n") == [(code, pointed)]
+
+
+PAID = "{at: 1h, pay: {}, expect: pass}"
+
+
+def test_a_step_may_dispose_of_an_earlier_one_at_its_time_or_later() -> None:
+    tail = steps(PAID, "{at: 1h, dispose: release, of: 1}", PAID, "{at: 2h, dispose: return, of: 3}")
+    (test,) = read_set(WHEN, tail=tail).files[0].tests
+    hour = 3600 * SECOND_US
+    paid = Step(hour, {}, Expectation("pass"))
+    assert test.steps == (paid, Disposal(hour, "release", 1), paid, Disposal(2 * hour, "return", 3))
+    assert test.payments == (paid, paid)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "pointed"),
+    [
+        ("{at: 1h, dispose: approve, of: 1}", "TW103", "approve"),
+        ("{at: 1h, dispose: null, of: 1}", "TW104", "null"),
+        ("{at: 1h, dispose: release}", "TW102", "{"),
+        ("{at: 1h, of: 1}", "TW102", "{"),
+        ("{dispose: release, of: 1}", "TW102", "{"),
+        ("{at: 59m, dispose: release, of: 1}", "TW108", "59m"),
+        ("{at: 1h, dispose: release, of: 0}", "TW108", "0"),
+        ("{at: 1h, dispose: release, of: one}", "TW105", "one"),
+        ("{at: 1h, dispose: release, of: 2}", "TW108", "2"),
+        ("{at: 1h, dispose: release, of: 3}", "TW108", "3"),
+        ("{at: 1h, dispose: release, of: 4}", "TW108", "4"),
+        ("{at: 1h, dispose: release, of: 1, pay: {}, expect: pass}", "TW109", "pay"),
+        ("{at: 1h, dispose: release, of: 1, expect: pass}", "TW109", "expect"),
+    ],
+)
+def test_what_is_wrong_with_a_step_that_disposes_is_pointed_at(text: str, code: str, pointed: str) -> None:
+    assert errors_of(WHEN, tail=steps(PAID, text, PAID)) == [(code, pointed)]
+
+
+def test_what_was_disposed_of_cannot_be_disposed_of_as_a_payment() -> None:
+    disposed = "{at: 1h, dispose: release, of: 1}"
+    assert errors_of(WHEN, tail=steps(PAID, disposed, disposed.replace("1}", "2}"))) == [("TW108", "2")]
+    assert errors_of(WHEN, tail=steps(disposed, PAID)) == [("TW108", "1")]
+
+
+def test_a_misspelt_disposition_is_not_taken_for_a_payment() -> None:
+    assert errors_of(WHEN, tail=steps(PAID, "{at: 1h, dispos: release, of: 1}")) == [
+        ("TW102", "{"),
+        ("TW101", "dispos"),
+    ]
+
+
+def test_of_a_payment_that_could_not_be_read_nothing_more_is_said() -> None:
+    broken = "{at: 1h, pay: {amuont: 1}, expect: pass}"
+    assert errors_of(WHEN, tail=steps(broken, "{at: 0h, dispose: release, of: 1}")) == [("TW201", "amuont")]
 
 
 def test_ids_are_not_looked_for_among_rules_that_could_not_be_read() -> None:

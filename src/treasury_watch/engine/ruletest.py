@@ -1,7 +1,8 @@
 """Rule tests (规则测试): the inline tests of a rule file, run by the same engine that judges payments.
 
 A test runs the rules of its file. Drafts and shadow rules that it expects by their ids count as live in it: their
-tests are written as those of live rules, and stay as they are when the rule is promoted.
+tests are written as those of live rules, and stay as they are when the rule is promoted. What people decide of a
+payment applies where its step stands, between two payments, as it does in a worker.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from treasury_watch.engine.assess import Engine
 from treasury_watch.engine.exercise import Exercise
 from treasury_watch.engine.explain import Explanation, explain, judged_by
 from treasury_watch.engine.program import Program
-from treasury_watch.rules.schema import Expectation, Rule, RuleFile, RuleSet, RuleTest, Step
+from treasury_watch.rules.schema import Disposal, Expectation, Rule, RuleFile, RuleSet, RuleTest, Step
 
 _LIKELY = 3  # rules that are explained where a step expects a verdict and says of no rule
 
@@ -105,7 +106,7 @@ def run(ruleset: RuleSet, rule_id: str | None = None) -> TestRun:
 
 def _tried(file: RuleFile, test: RuleTest) -> frozenset[str]:
     """The drafts and shadow rules that a test expects by their ids."""
-    named = {rule_id for step in test.steps for rule_id in step.expect.rules or ()}
+    named = {rule_id for step in test.payments for rule_id in step.expect.rules or ()}
     return frozenset(rule.id for rule in file.rules if rule.id in named and rule.mode in ("draft", "shadow"))
 
 
@@ -123,10 +124,11 @@ class _Runner:
         self._exercise = exercise
         self._judged = frozenset(rule.id for rule in program.rules)
         self._fired: set[str] = set()
+        self._decided: dict[int, tuple[Instruction, Decision]] = {}  # by the number of the step that paid
 
     def touches(self, rule_id: str) -> bool:
         """Whether the test, which has run, expects the rule, has its id in its name, or made it hit."""
-        expected = any(rule_id in (step.expect.rules or ()) for step in self._test.steps)
+        expected = any(rule_id in (step.expect.rules or ()) for step in self._test.payments)
         return expected or rule_id in self._test.name or rule_id in self._fired
 
     def failures(self) -> Iterator[TestFailure]:
@@ -135,18 +137,37 @@ class _Runner:
             span = step.span or self._test.span
             line, column = (span.line, span.column) if span is not None else (1, 1)
             failure = TestFailure(self._file.path, line, column, self._test.name, number, "")
+            if isinstance(step, Disposal):
+                message = self._dispose(step, number)
+                if message is not None:
+                    yield replace(failure, message=message)
+                continue
             moment = timedelta(microseconds=step.at_us)
             try:
                 instruction = _instruction({**self._file.test_base, **step.pay}, start + moment, number)
             except (OverflowError, ValueError) as error:
                 yield replace(failure, message=f"not a valid instruction: {error}")
                 continue
-            found = self._judge(instruction, step)
+            found = self._judge(instruction, step, number)
             if found is not None:
                 yield replace(failure, **found)
 
-    def _judge(self, instruction: Instruction, step: Step) -> dict[str, Any] | None:
-        """What is wrong with a step, or None. The engine then holds it."""
+    def _dispose(self, step: Disposal, number: int) -> str | None:
+        """What is wrong with a step that disposes, or None. The engine then has applied it."""
+        nothing = f"nothing to {step.dispose}: step {step.of}"
+        if step.of not in self._decided:
+            return f"{nothing} has no verdict"
+        instruction, decision = self._decided[step.of]
+        key = self._engine.program.partition_key(instruction)
+        applied = self._engine.dispose(key, instruction.instruction_id, f"step-{number}", step.dispose)
+        if applied == "applied":
+            return None
+        if decision.verdict == "pass":
+            return f"{nothing} passed, and only what is warned of, intercepted or prohibited opens a case"
+        return f"{nothing} is so old that no window asks for it, and its case is forgotten"
+
+    def _judge(self, instruction: Instruction, step: Step, number: int) -> dict[str, Any] | None:
+        """What is wrong with a step that pays, or None. The engine then holds it."""
         engine = self._engine
         truths = self._exercise.truths(self._file.path, judged_by(engine, instruction), self._judged)
         outcome = _assess(engine, instruction)
@@ -156,6 +177,7 @@ class _Runner:
         if isinstance(outcome, Duplicate):
             engine.absorb()
             return {"message": f"no verdict, {outcome.instruction_id} is the same instruction as in an earlier step"}
+        self._decided[number] = (instruction, outcome)
         self._exercise.count(truths)
         self._fired |= {hit.rule for hit in outcome.hits}
         differences = _differences(outcome, step.expect)

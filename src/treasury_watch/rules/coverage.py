@@ -73,9 +73,9 @@ def coverage(ruleset: RuleSet, points: Sequence[RiskPoint]) -> Coverage:
 
 def cases_of(rule: Rule, file: RuleFile) -> Cases:
     """What the tests of a file show of one of its rules."""
-    hitting = [test.steps for test in file.tests if any(hits(step, rule) for step in test.steps)]
+    hitting = [test.payments for test in file.tests if any(hits(step, rule) for step in test.payments)]
     used = {name for name in fields_of(rule) if _may_be_missing(name)}
-    steps = [step for test in file.tests for step in test.steps]
+    steps = [step for test in file.tests for step in test.payments]
     return Cases(
         bool(hitting),
         any(not hits(step, rule) for steps in hitting for step in steps),

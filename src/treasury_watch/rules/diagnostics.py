@@ -37,7 +37,6 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TW108": "out of range, too long, or not in the form required",
         "TW109": "keys that do not go together",
         "TW110": "the same thing twice",
-        "TW111": "part of the language that is not supported yet",
         "TW112": "a feature that builds on too much",
         "TW113": "more of something than a rule set may have",
         # names

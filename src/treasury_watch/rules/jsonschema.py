@@ -16,7 +16,7 @@ from treasury_watch.rules.operators.base import OPERAND, SCALAR
 from treasury_watch.rules.reader import EXCEPTION, RULE, RULE_FILE
 from treasury_watch.rules.reference import LIST_ENTRY, LIST_FILE, TABLE_FILE
 from treasury_watch.rules.risk_points import RISK_POINT, RISK_POINTS_FILE
-from treasury_watch.rules.ruletests import EXPECT, STEP, TEST, VERDICTS
+from treasury_watch.rules.ruletests import DISPOSES, EXPECT, PAYS, STEP, TEST, VERDICTS
 from treasury_watch.rules.shapes import IDENTIFIER, JsonSchema, Line, ListOf, described
 
 _FILES = {each.keys[0].name: each for each in (LIST_FILE, TABLE_FILE, CALENDAR_FILE, RISK_POINTS_FILE, CATALOGUE_FILE)}
@@ -65,7 +65,7 @@ def json_schema() -> dict[str, Any]:
             "risk_point": RISK_POINT.schema(),
             "list_entry": {"anyOf": [Line().schema(), LIST_ENTRY.schema()]},
             "test": TEST.schema(),
-            "step": STEP.schema(),
+            "step": _step(),
             "expect": {"anyOf": [{"enum": list(VERDICTS)}, EXPECT.schema()]},
             "pay": _pay(),
         },
@@ -112,6 +112,12 @@ def _segments() -> JsonSchema:
 def _length() -> JsonSchema:
     comparisons = {each.name: OPERAND | described(each.doc, each.zh) for each in COMPARISONS}
     return _closed(comparisons, []) | {"minProperties": 1}
+
+
+def _step() -> JsonSchema:
+    """One mapping with every key, as for conditions: the count keeps what pays from what disposes."""
+    pays, disposes = ({"required": ["at", *keys], "maxProperties": 1 + len(keys)} for keys in (PAYS, DISPOSES))
+    return STEP.schema() | _by_key({"dispose": disposes}, pays)
 
 
 def _pay() -> JsonSchema:

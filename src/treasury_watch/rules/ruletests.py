@@ -1,17 +1,17 @@
-"""Inline tests: instructions at offsets from a start, and the verdicts expected of them."""
+"""Inline tests: instructions at offsets from a start, the verdicts expected of them, and what people decide of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from treasury_watch.domain.payment import Kind, field_of
 from treasury_watch.rules import limits, scalars
-from treasury_watch.rules.diagnostics import did_you_mean, use_one_of
-from treasury_watch.rules.schema import Expectation, RuleTest, Step
+from treasury_watch.rules.diagnostics import any_of, did_you_mean, use_one_of
+from treasury_watch.rules.schema import Disposal, Disposed, Expectation, RuleTest, Step
 from treasury_watch.rules.scope import field_name
-from treasury_watch.rules.shapes import Duration, Key, Line, ListOf, Moment, Raw, Record
+from treasury_watch.rules.shapes import Duration, Key, Line, ListOf, Moment, Raw, Record, Whole, Word
 from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode
 from treasury_watch.rules.types import field_type
 
@@ -25,18 +25,29 @@ STEP = Record(
             Raw("pay"),
             "the fields in which the instruction differs from `test_base`",
             "支付指令中与 `test_base` 不同的字段",
-            True,
         ),
         Key(
             "expect",
             Raw("expect"),
             "the verdict, or the verdict with the ids of all live hits",
             "预期判定，或判定加全部正式生效的命中规则编号",
-            True,
+        ),
+        Key(
+            "dispose",
+            Word("dispose", get_args(Disposed)),
+            "what a person decides of an earlier step's instruction, instead of `pay`",
+            "人工对前面某一步骤的支付指令作出的处置（放行、退回、认定），与 `pay` 二选一",
+        ),
+        Key(
+            "of",
+            Whole(1, limits.STEPS.most),
+            "the number of the step that paid it, from 1",
+            "所处置的支付指令在第几步骤（从 1 起）",
         ),
     ),
-    later={"dispose": "disposition"},
 )
+PAYS = ("pay", "expect")
+DISPOSES = ("dispose", "of")
 TEST = Record(
     "test",
     (
@@ -45,8 +56,8 @@ TEST = Record(
         Key(
             "steps",
             ListOf(Raw("step"), 1, limits.STEPS),
-            "instructions, in the order in which they arrive",
-            "按到达顺序排列的支付指令",
+            "instructions and dispositions, in the order in which they arrive",
+            "按到达顺序排列的支付指令与人工处置",
             True,
         ),
     ),
@@ -74,15 +85,75 @@ def read_tests(nodes: Iterable[Node], ids: Sequence[str] | None, report: Report)
     tests = []
     for node in nodes:
         read = TEST.read(node, report) or {}
-        steps = [_read_step(each, ids, report) for each in read.get("steps", ())]
+        steps = _read_steps(read.get("steps", ()), ids, report)
         whole = tuple(step for step in steps if step is not None)
         if len(read) == len(TEST.keys) and len(whole) == len(steps):
             tests.append(RuleTest(read["name"], read["start"], whole, node.span))
     return tuple(tests)
 
 
-def _read_step(node: Node, ids: Sequence[str] | None, report: Report) -> Step | None:
+def _read_steps(nodes: Sequence[Node], ids: Sequence[str] | None, report: Report) -> list[Step | Disposal | None]:
+    paid: dict[int, Step | None] = {}  # steps that pay, by number
+    steps: list[Step | Disposal | None] = []
+    for number, node in enumerate(nodes, 1):
+        if isinstance(node, MappingNode) and _disposes(node):
+            steps.append(_read_disposal(node, number, len(nodes), paid, report))
+        else:
+            paid[number] = _read_payment(node, ids, report)
+            steps.append(paid[number])
+    return steps
+
+
+def _disposes(node: MappingNode) -> bool:
+    """Whether a step is meant to dispose, and not to pay."""
+    names = {key.text for key, _ in node.entries}
+    return "dispose" in names or ("of" in names and names.isdisjoint(PAYS))
+
+
+def _read_disposal(
+    node: MappingNode, number: int, steps: int, paid: Mapping[int, Step | None], report: Report
+) -> Disposal | None:
+    """A step that disposes, number so-and-so of so many; `paid`: the steps before it that pay, `None` where one could
+    not be read.
+    """
+    before = len(report.diagnostics)
     read = STEP.read(node, report) or {}
+    STEP.require(node, DISPOSES, report)
+    beside = [key for key, _ in node.entries if key.text in PAYS]
+    if beside:
+        found = " and ".join(f"`{key.text}`" for key in beside)
+        report.error(beside[0].span, "TW109", f"{found} beside `dispose`", "a step pays or disposes: make two of it")
+    of, of_node, at_node = read.get("of"), node.get("of"), node.get("at")
+    if of is not None and of_node is not None:
+        if of not in paid:
+            hint = f"of an earlier step that pays: {any_of(map(str, paid))}" if paid else "first comes a step that pays"
+            report.error(of_node.span, "TW108", _why_not(of, number, steps), hint)
+        elif (step := paid[of]) is not None and at_node is not None and read.get("at", step.at_us) < step.at_us:
+            report.error(
+                at_node.span, "TW108", f"this is before step {of} is paid", f"expected the `at` of step {of}, or later"
+            )
+    if of is None or len(report.diagnostics) > before:
+        return None
+    return Disposal(read["at"], read["dispose"], of, node.span)
+
+
+def _why_not(of: int, number: int, steps: int) -> str:
+    """Why step `of` is none that step `number` can dispose of."""
+    if of > steps:
+        return f"the test has no step {of}"
+    if of == number:
+        return f"step {of} is this one"
+    return f"step {of} comes after this one, step {number}" if of > number else f"step {of} pays nothing"
+
+
+def _read_payment(node: Node, ids: Sequence[str] | None, report: Report) -> Step | None:
+    read = STEP.read(node, report) or {}
+    if isinstance(node, MappingNode):
+        STEP.require(node, PAYS, report)
+        for key, _ in node.entries:
+            if key.text == "of":
+                hint = f"add `dispose:` ({', '.join(get_args(Disposed))}), or leave it out"
+                report.error(key.span, "TW109", "`of` without `dispose`", hint)
     pay = _read_pay(read["pay"], report) if "pay" in read else None
     expect = _read_expect(read["expect"], ids, report) if "expect" in read else None
     if pay is None or expect is None or "at" not in read:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Scalar = str | int | Decimal | bool | date  # numbers of YAML are exact: int, or Decimal as the source text has it
 Population = Literal["executed", "attempted"]
 OnMissing = Literal["pass", "warn", "intercept"]
+Disposed = Literal["release", "return", "confirm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,8 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """A step that pays."""
+
     at_us: int  # microseconds after the start of the test
     pay: Mapping[str, Any]  # field → value over `test_base`; `None` removes the field
     expect: Expectation
@@ -225,11 +228,26 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Disposal:
+    """A step in which a person disposes of the instruction of an earlier step, `of`, which pays; counted from 1."""
+
+    at_us: int  # microseconds after the start of the test
+    dispose: Disposed
+    of: int
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RuleTest:
     name: str
     start: str  # RFC 3339
-    steps: tuple[Step, ...]
+    steps: tuple[Step | Disposal, ...]
     span: Span | None = dataclass_field(default=None, compare=False, repr=False)
+
+    @property
+    def payments(self) -> tuple[Step, ...]:
+        """The steps that pay."""
+        return tuple(step for step in self.steps if isinstance(step, Step))
 
 
 @dataclass(frozen=True, slots=True)

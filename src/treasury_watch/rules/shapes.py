@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -234,7 +234,6 @@ class Record:
 
     what: str  # completes "a … has no key `x`"
     keys: tuple[Key, ...]
-    later: Mapping[str, str] = field(default_factory=dict)  # words of the language that are not supported yet
 
     def read(self, node: Node, report: Report) -> dict[str, Any] | None:
         if not isinstance(node, MappingNode):
@@ -245,18 +244,20 @@ class Record:
         known = {key.name: key for key in self.keys}
         read = {}
         for name, value in node.entries:
-            if name.text in self.later:
-                unsupported(name, report)
-            elif name.text not in known:
+            if name.text not in known:
                 unknown_key(name, self.what, known, report)
             elif (found := known[name.text].shape.read(value, report)) is not None:
                 read[name.text] = found
+        self.require(node, {key.name for key in self.keys if key.required}, report)
+        return read
+
+    def require(self, node: MappingNode, names: Collection[str], report: Report) -> None:
+        """Tells the author which of these keys are not there."""
         for key in self.keys:
-            if key.required and node.get(key.name) is None:
+            if key.name in names and node.get(key.name) is None:
                 report.error(
                     node.span, "TW102", f"this {self.what} has no `{key.name}`", f"add `{key.name}:` ({key.doc})"
                 )
-        return read
 
     def schema(self) -> JsonSchema:
         return {
@@ -298,8 +299,3 @@ def unknown_key(key: ScalarNode, what: str, known: Iterable[str], report: Report
 
 def article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
-
-
-def unsupported(word: ScalarNode, report: Report) -> None:
-    """Tells the author that a word belongs to the language, and cannot be used yet."""
-    report.error(word.span, "TW111", f"`{word.text}` is not supported yet", "leave it out of this rule set for now")
