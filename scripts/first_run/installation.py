@@ -106,9 +106,9 @@ class Worker:
         """How many instructions it has published decisions on."""
         return int(self._sum(r"treasury_watch_instructions_total\{.*\}"))
 
-    def rebuilt(self) -> int:
-        """How many instructions it has read again to have whole windows."""
-        return int(self._sum("treasury_watch_rebuilt_instructions_total"))
+    def restored(self) -> int:
+        """How many partitions it has taken over with the state that was written of them."""
+        return int(self._sum("treasury_watch_restored_partitions_total"))
 
     def cpu_seconds(self) -> float:
         """Processor time that it has used; unlike elapsed time it does not depend on who else is at work."""

@@ -142,7 +142,7 @@ def judge(there: Installation, instructions: Path, result: Result, *, sampled: b
         pass
     there.await_judged(len(lines), first, second)
     result.by_worker = [first.judged(), second.judged()]
-    result.rebuilt = second.rebuilt()
+    result.restored = second.restored()
     for number, worker in enumerate((first, second), 1):
         result.expect(worker.stop(), 0, f"exit status of worker {number} after SIGTERM")
     result.offsets = there.offsets()

@@ -29,7 +29,7 @@ class Result:
     offsets: list[tuple[int, int]] = field(default_factory=list)  # committed and end, by partition
     by_worker: list[int] = field(default_factory=list)
     joined_after: int = 0  # decisions of the first worker when the second was ready
-    rebuilt: int = 0  # payments that the second read again to have whole windows
+    restored: int = 0  # partitions that the second took over with their states
     verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
     told: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(VERDICTS, 0)
@@ -147,7 +147,7 @@ def show(name: str, result: Result) -> None:
         f"{result.imported:,} imported = {result.decisions:,} decisions + {refusals:,} dead letters\n"
         f"committed / end by partition: {offsets}\n"
         f"decisions by worker 1 {result.by_worker[0]:,}, by worker 2 {result.by_worker[1]:,}, which was ready when "
-        f"{result.joined_after:,} were made, and read {result.rebuilt:,} payments again for its windows\n"
+        f"{result.joined_after:,} were made, and took over {result.restored} partitions with their states\n"
         f"first payment to last decision {result.seconds:.1f} s, {total / result.seconds:,.0f}/s; {alone}"
         f"replay {result.replay_per_second:,}/s\n"
         f"workers and replay: {'the same decisions, byte for byte' if not result.differences else 'DIFFERENCES'}"

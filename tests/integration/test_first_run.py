@@ -45,7 +45,7 @@ def test_every_real_payment_gets_one_decision_though_a_second_worker_joins(resul
     assert sum(result["by_worker"]) == ROWS
     assert min(result["by_worker"]) > 0
     assert 0 < result["joined_after"] < ROWS
-    assert result["rebuilt"] > 0
+    assert result["restored"] > 0
     assert result["verdicts"]["intercept"] > 0
 
 

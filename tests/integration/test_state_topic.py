@@ -15,7 +15,9 @@ from tests.rulesets import DAY, aggregate, leaf, make_rule, make_ruleset, ref, y
 from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.publisher import Output, Sent, send
 from treasury_watch.adapters.kafka.restore import RESET_HEADER, StateDamaged, restore
+from treasury_watch.adapters.kafka.stateadmin import reset_states, verify_states
 from treasury_watch.adapters.kafka.statelog import StateLog
+from treasury_watch.adapters.rulefiles import default_rules, load
 from treasury_watch.engine import Engine, Program
 from treasury_watch.engine.journal import BEGIN, ENTRIES, kind_of
 
@@ -187,3 +189,27 @@ async def test_what_is_before_a_reset_counts_nothing(writing: Writing) -> None:
     restored = await writing.restored()
     assert restored.position == 3
     assert restored.engine.dump() == writing.engine.dump()
+
+
+async def test_operators_see_what_states_there_are_and_have_them_built_again(installation: Installation) -> None:
+    settings = installation.settings
+    worker = await installation.worker().ready()
+    await installation.pay([make_instruction(instruction_id=f"I{at}", jurisdiction="420100") for at in range(20)])
+    await installation.read("decisions", until=20)
+    assert worker.stop() == 0
+
+    program = Program(load(default_rules()))
+    reports = await verify_states(settings, program, range(4))
+    (found,) = (each for each in reports if each.ids)
+    assert (found.position, found.ids, found.problem) == (20, 20, None)
+    assert found.digest is not None
+    assert found.digest.startswith("sha256:")
+
+    await reset_states(settings, [found.partition])
+    again = await installation.worker().ready()
+    assert again.metrics()["treasury_watch_restored_partitions_total"] == 3
+    assert again.metrics()["treasury_watch_rebuilt_instructions_total"] == 20
+    assert again.stop() == 0
+    (rebuilt,) = (each for each in await verify_states(settings, program, [found.partition]))
+    assert rebuilt == found
+    assert len(await installation.read("decisions")) == 20
