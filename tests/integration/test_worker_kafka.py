@@ -245,7 +245,7 @@ async def test_a_payment_of_an_aborted_transaction_is_none_and_the_others_get_th
     assert [each.key for each in decisions] == [b"T0", b"T2"]
 
     assert installation.workers[0].stop() == 0
-    again = await installation.worker().ready()
+    await installation.worker().ready()
     await installation.pay([make_instruction(instruction_id="BEHIND", jurisdiction="420100")])
     assert [each.key for each in await installation.read("decisions", until=3)] == [b"T0", b"T2", b"BEHIND"]
 
