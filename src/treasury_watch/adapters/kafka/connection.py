@@ -44,10 +44,15 @@ class BrokerError(Exception):
     """The brokers cannot be reached or do not do what was asked: one line that says which and why."""
 
 
+class NoAnswer(BrokerError):
+    """No broker is there, which time may mend."""
+
+
 def no_answer(settings: Settings) -> BrokerError:
     """The error to raise when a client cannot connect. Clients only log why, so one broker after another is asked."""
     with ThreadPoolExecutor(1) as pool:
-        return BrokerError(pool.submit(asyncio.run, _reason(settings)).result())
+        found = pool.submit(asyncio.run, what_keeps_us_away(settings)).result()
+    return found or NoAnswer(f"no broker answered at {settings.bootstrap_servers}, and now one does")
 
 
 def broker_error(settings: Settings, error: KafkaError) -> BrokerError:
@@ -142,8 +147,8 @@ def _no_passphrase() -> str:
     raise BrokerError(f"{PREFIX}SSL_KEY_FILE: the key is protected by a passphrase, expected one without")
 
 
-async def _reason(settings: Settings) -> str:
-    """What the first broker says that is there and refuses, else that none is there."""
+async def what_keeps_us_away(settings: Settings) -> BrokerError | None:
+    """`None` if a broker answers; what the first one says that is there and refuses; else NoAnswer."""
     options = client_options(settings)
     absent: set[str] = set()
     for server in options.pop("bootstrap_servers"):
@@ -152,23 +157,28 @@ async def _reason(settings: Settings) -> str:
             connection = await create_conn(host.strip("[]"), int(port), request_timeout_ms=_PATIENCE_MS, **options)
             try:
                 await connection.send(MetadataRequest([]))
+                return None
             finally:
                 connection.close()
         except ssl.SSLCertVerificationError as error:
-            return f"{server}: the broker's certificate is not trusted: {error.verify_message}"
+            return BrokerError(f"{server}: the broker's certificate is not trusted: {error.verify_message}")
         except ssl.SSLError as error:
-            return f"{server}: no TLS connection: {_why(error)}"
+            return BrokerError(f"{server}: no TLS connection: {_why(error)}")
         except UnsupportedSaslMechanismError:
-            return f"{server}: the broker has no login by {settings.sasl_mechanism}"
+            return BrokerError(f"{server}: the broker has no login by {settings.sasl_mechanism}")
         except _LOGIN_ERRORS:
-            return f"{server}: the broker does not let {settings.sasl_username} log in: wrong name or password"
+            return BrokerError(
+                f"{server}: the broker does not let {settings.sasl_username} log in: wrong name or password"
+            )
         except KafkaError:
-            return f"{server}: the broker hangs up; perhaps it expects other than {settings.security_protocol}"
+            return BrokerError(
+                f"{server}: the broker hangs up; perhaps it expects other than {settings.security_protocol}"
+            )
         except (OSError, TimeoutError) as error:
             if not isinstance(error, ConnectionRefusedError):
                 absent.add(_why(error))
     why = f": {', '.join(sorted(absent))}" if absent else ""
-    return f"no broker answers at {settings.bootstrap_servers}{why}"
+    return NoAnswer(f"no broker answers at {settings.bootstrap_servers}{why}")
 
 
 def _why(error: Exception) -> str:

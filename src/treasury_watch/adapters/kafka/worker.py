@@ -6,14 +6,17 @@ import asyncio
 import gc
 import logging
 import socket
+from contextlib import suppress
 from typing import Any
 
 import faust
 
 from treasury_watch.adapters.history import HistoryError
 from treasury_watch.adapters.kafka.app import App, create_app
+from treasury_watch.adapters.kafka.connection import NoAnswer, what_keeps_us_away
 from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.topics import advice, check_topics
+from treasury_watch.adapters.kafka.waiting import brokers_answer
 from treasury_watch.adapters.logs import configure_logs
 from treasury_watch.adapters.rulefiles import default_rules, load
 from treasury_watch.adapters.secretfiles import SecretFileError
@@ -36,9 +39,10 @@ def run_worker(settings: Settings) -> int:
     configure_logs(settings.log_format)
     ruleset = _rules(settings)
     _read_signing_key(settings)
-    asyncio.run(_check_brokers(settings))
     _make_data_dir(settings)
     settings = settings.model_copy(update={"web_port": _free_port(settings)})
+    if not asyncio.run(_brokers_are_ready(settings)):
+        return 0
     try:
         app = create_app(settings, ruleset)
     except HistoryError as error:
@@ -50,8 +54,18 @@ def run_worker(settings: Settings) -> int:
     return _run(app)
 
 
+async def _brokers_are_ready(settings: Settings) -> bool:
+    """Waits for brokers and finds what would keep the worker from working before Faust does, which would say so with a
+    stack trace; False when it was told to stop meanwhile.
+    """
+    while await brokers_answer(settings, what_keeps_us_away):
+        with suppress(NoAnswer):  # gone again: to be waited for as before
+            await _check_brokers(settings)
+            return True
+    return False
+
+
 async def _check_brokers(settings: Settings) -> None:
-    """Finds what would keep the worker from working before Faust does, which would say so with a stack trace."""
     if findings := await check_topics(settings, "worker"):
         raise WorkerError("\n".join([*map(str, findings), advice(findings)]))
     async with payments_producer(settings):
