@@ -13,7 +13,7 @@ import pytest
 from tests.engine.paying import BOUNDARY, LARGE, PAID, decision, engine_of, pay, shows, values_of, verdicts
 from tests.rulesets import DAY, HOUR, aggregate, leaf, make_rule, ref, yuan
 from treasury_watch.domain.verdict import Text
-from treasury_watch.rules.schema import All, Dated, Param, Table, WordList
+from treasury_watch.rules.schema import All, Any_, Condition, Dated, Param, Table, WordList
 
 # --- what counts ---
 
@@ -86,6 +86,29 @@ def test_long_keys_are_told_apart_by_all_of_their_text() -> None:
     long = "办" * 200
     payments = [pay(1, purpose=long + "甲"), pay(2, purpose=long + "乙"), pay(3, purpose=long + "甲")]
     assert values_of(aggregate("count", "instruction_id", "purpose", window_us=HOUR), payments) == ["1", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        leaf("settlement", "eq", "transfer"),
+        leaf("amount", "gt", yuan("0.00")),
+        leaf("purpose", "contains", "办公"),
+        All((leaf("settlement", "eq", "transfer"), leaf("amount", "gt", yuan("0.00")))),
+        Any_((leaf("settlement", "eq", "cash"), leaf("settlement", "eq", "transfer"))),
+    ],
+)
+def test_a_payment_that_a_window_counts_is_one_however_its_rule_is_asked(where: Condition) -> None:
+    counted = aggregate("count", "instruction_id", where=where, window_us=HOUR)
+    beside = (
+        make_rule("CASH", leaf("settlement", "eq", "cash"), action="record"),
+        *(
+            make_rule(f"WORD{word}", leaf("purpose", "contains", word), action="record")
+            for word in ("会议", "培训", "差旅")
+        ),
+    )
+    payments = [pay(1), pay(2, settlement="cheque", amount="-1.00", purpose="退款"), pay(3)]
+    assert values_of(counted, payments, *beside) == ["1", "1", "2"]
 
 
 def test_a_window_asks_for_another_window_as_it_was_when_each_payment_was_judged() -> None:

@@ -124,7 +124,7 @@ class Aggregate(Feature):
 
         def make() -> str:
             if self.kind == "count":
-                own = "1" if cut.counted == "True" else f"({cut.counted})"
+                own = "1" if cut.counted == "True" else f"(1 if {cut.counted} else 0)"  # it may be a bit, not one
                 value = f"(0 if {cut.entries} is None else len({cut.part})) + {own}"
             else:
                 absent = 0 if self.kind == "sum" and not cut.symbolic else None
