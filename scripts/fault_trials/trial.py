@@ -14,7 +14,7 @@ from treasury_watch.adapters.rulefiles import load as load_rules
 from treasury_watch.adapters.settings import Settings, load_settings
 from treasury_watch.engine import Program
 
-from . import undisturbed, verification
+from . import applied, undisturbed, verification
 from .broker import Broker
 from .durable import Positions, digests
 from .fleet import MOST_RESTARTS, Fleet, Stuck
@@ -141,17 +141,26 @@ async def _verify(
     outcome: Outcome, settings: Settings, watch: Watch, positions: Positions, shown: dict[int, str]
 ) -> None:
     program = Program(load_rules(RULES), max_lateness=settings.max_lateness)
-    there = await records(settings, ("payments", *OUTPUTS))
+    programs = {program.ruleset.hash: program}
+    there = await records(settings, ("payments", "dispositions", "applied", *OUTPUTS))
     for partition in range(settings.partitions):
         payments = there["payments"][partition]
         published = {name: there[name][partition] for name in OUTPUTS}
-        run = undisturbed.judge(payments, partition, program, settings)
+        letters = published["dead-letters"]
+        published["dead-letters"] = verification.dead_letters_of(letters, "payments")
+        log = applied.steps(there["applied"][partition])
+        dispositions = there["dispositions"][partition]
+        run = undisturbed.Judge(partition, programs, settings).run(payments, log, dispositions)
         outcome.messages += len(payments)
         outcome.decisions += len(run.outputs["decisions"])
         outcome.cases += len(run.outputs["intercepts"]) + len(run.outputs["warnings"])
         outcome.dead_letters += len(run.outputs["dead-letters"])
         outcome.duplicates += run.duplicates
+        outcome.findings += applied.wrongs(log, dispositions, settings.topic("dispositions"), partition)
+        outcome.findings += run.untrue
         outcome.findings += verification.compare(run, published, partition)
+        of_dispositions = verification.dead_letters_of(letters, "dispositions")
+        outcome.findings += verification.refusals(run, of_dispositions, partition)
         outcome.findings += verification.committed_early(run, published, watch.samples, partition)
         written = positions.written[partition]
         outcome.findings += verification.committed_before_written(written, watch.samples, partition)

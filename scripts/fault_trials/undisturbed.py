@@ -1,10 +1,16 @@
-"""What would have been published if nothing had been disturbed: the payments, judged by one engine a partition."""
+"""What would have been published if nothing had been disturbed: the payments, judged by one engine a partition.
+
+Rules change and dispositions count from those payments on that the applied log names; that this log is as it must be is
+looked at elsewhere (`applied`).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from treasury_watch.adapters.kafka.admission import Admission
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
@@ -13,6 +19,8 @@ from treasury_watch.adapters.wire import decode_batch, encode_case, encode_decis
 from treasury_watch.domain.payment import Instruction
 from treasury_watch.domain.verdict import Decision, Refusal
 from treasury_watch.engine import Engine, Program
+
+from .applied import Step
 
 BATCH = 1000
 CASES = {"warn": "warnings", "intercept": "intercepts", "prohibit": "intercepts"}
@@ -30,40 +38,111 @@ class Expected(NamedTuple):
 
 
 class Run(NamedTuple):
-    """The outputs of one partition, by topic of the contract, in order; how many messages were duplicates; the digest
-    of the state after the last.
+    """What comes of one partition: outputs by topic of the contract, in order; how many messages were duplicates; the
+    offsets of dispositions that are refused; what the log says of them that is not so; the digest of the state after all
+    of it.
     """
 
     outputs: dict[str, list[Expected]]
     duplicates: int
+    refused: list[int]
+    untrue: list[str]
     digest: str
 
 
-def judge(records: Sequence[Any], partition: int, program: Program, settings: Settings) -> Run:
-    """Judges the records of a partition of the payments topic, all of them, in order."""
-    admission = Admission(
-        program.ruleset.partition_by, partitioner_of(settings.partitioner, settings.partitions), partition
-    )
-    engine = Engine(program)
-    outputs: dict[str, list[Expected]] = {"decisions": [], "intercepts": [], "warnings": [], "dead-letters": []}
-    duplicates = 0
-    for start in range(0, len(records), BATCH):
-        batch = records[start : start + BATCH]
-        admitted = admission.check(batch, decode_batch([each.value for each in batch]).outcomes)
-        outcomes = iter(engine.assess([each for each in admitted if isinstance(each, Instruction)]))
-        for record, given in zip(batch, admitted, strict=True):
-            outcome = given if isinstance(given, Refusal) else next(outcomes)
-            headers = {"source_partition": str(partition), "source_offset": str(record.offset)}
-            if isinstance(outcome, Refusal):
-                why = {"reason": outcome.reason, "detail": outcome.detail, "source_topic": settings.topic("payments")}
-                outputs["dead-letters"].append(Expected(record.offset, record.key, record.value, why | headers))
-            elif isinstance(outcome, Decision):
-                key = outcome.instruction_id.encode()
-                outputs["decisions"].append(Expected(record.offset, key, encode_decision(outcome), headers))
-                if outcome.verdict in CASES:
-                    case = encode_case(outcome, given)  # type: ignore[arg-type]  # what is decided is an instruction
-                    outputs[CASES[outcome.verdict]].append(Expected(record.offset, key, case, headers))
-            else:
-                duplicates += 1
-        engine.absorb()
-    return Run(outputs, duplicates, "sha256:" + hashlib.sha256(engine.dump()).hexdigest())
+class Judge:
+    """One partition. `programs` are the rule sets that may be named, by hash; the first is that of the beginning."""
+
+    def __init__(self, partition: int, programs: Mapping[str, Program], settings: Settings) -> None:
+        self._partition = partition
+        self._programs = programs
+        self._settings = settings
+        program = next(iter(programs.values()))
+        partitioner = partitioner_of(settings.partitioner, settings.partitions)
+        self._admission = Admission(program.ruleset.partition_by, partitioner, partition)
+        self._engine = Engine(program)
+        self._outputs: dict[str, list[Expected]] = {
+            name: [] for name in ("decisions", "intercepts", "warnings", "dead-letters")
+        }
+        self._duplicates = 0
+        self._refused: list[int] = []
+        self._untrue: list[str] = []
+
+    def run(self, payments: Sequence[Any], log: Sequence[Step] = (), dispositions: Sequence[Any] = ()) -> Run:
+        """Judges all payments, in order, with what the log says; dispositions are those of the partition, all."""
+        by_offset = {each.offset: each for each in dispositions}
+        at = 0
+        for step in log:
+            upto = next((index for index in range(at, len(payments)) if payments[index].offset >= step.first), None)
+            end = len(payments) if upto is None else upto
+            self._judge(payments[at:end])
+            at = end
+            self._apply(step, by_offset)
+        self._judge(payments[at:])
+        digest = "sha256:" + hashlib.sha256(self._engine.dump()).hexdigest()
+        return Run(self._outputs, self._duplicates, self._refused, self._untrue, digest)
+
+    def _apply(self, step: Step, dispositions: Mapping[int, Any]) -> None:
+        if step.kind == "rules":
+            program = self._programs[step.ruleset]
+            if program is not self._engine.program:
+                self._engine.switch(program)
+        elif step.topic == self._settings.topic("dispositions"):
+            found = _dispose(self._engine, dispositions[step.offset]) if step.offset in dispositions else "not there"
+            right = "disposition" if found in ("applied", "repeated") else "refused"
+            if right == "refused":
+                self._refused.append(step.offset)
+            if step.kind != right:
+                self._untrue.append(
+                    f"applied[{self._partition}]: says {step.kind} of disposition {step.offset}, which is {found}"
+                )
+
+    def _judge(self, payments: Sequence[Any]) -> None:
+        for start in range(0, len(payments), BATCH):
+            batch = payments[start : start + BATCH]
+            admitted = self._admission.check(batch, decode_batch([each.value for each in batch]).outcomes)
+            outcomes = iter(self._engine.assess([each for each in admitted if isinstance(each, Instruction)]))
+            for record, given in zip(batch, admitted, strict=True):
+                if isinstance(given, Refusal):
+                    self._refuse(record, given)
+                else:
+                    self._take(record, given, outcomes)
+            self._engine.absorb()
+
+    def _take(self, record: Any, instruction: Instruction, outcomes: Iterator[Any]) -> None:
+        outcome = next(outcomes)
+        if isinstance(outcome, Refusal):
+            self._refuse(record, outcome)
+        elif isinstance(outcome, Decision):
+            key, headers = outcome.instruction_id.encode(), self._headers(record)
+            self._outputs["decisions"].append(Expected(record.offset, key, encode_decision(outcome), headers))
+            if outcome.verdict in CASES:
+                case = encode_case(outcome, instruction)
+                self._outputs[CASES[outcome.verdict]].append(Expected(record.offset, key, case, headers))
+        else:
+            self._duplicates += 1
+
+    def _refuse(self, record: Any, refusal: Refusal) -> None:
+        why = {
+            "reason": refusal.reason,
+            "detail": refusal.detail,
+            "source_topic": self._settings.topic("payments"),
+        }
+        headers = why | self._headers(record)
+        self._outputs["dead-letters"].append(Expected(record.offset, record.key, record.value, headers))
+
+    def _headers(self, record: Any) -> dict[str, str]:
+        return {"source_partition": str(self._partition), "source_offset": str(record.offset)}
+
+
+def _dispose(engine: Engine, record: Any) -> str:
+    """What becomes of a disposition: `applied`, `repeated`, `unknown`, or `wrong` if it is none."""
+    try:
+        given = msgspec.json.decode(record.value)
+        key = record.key.decode()
+        if key != given["jurisdiction"]:
+            return "wrong"
+        applied = engine.dispose(key, given["instruction_id"], given["disposition_id"], given["disposition"])
+    except (msgspec.DecodeError, KeyError, AttributeError, TypeError):
+        return "wrong"
+    return str(applied)

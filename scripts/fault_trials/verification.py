@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from treasury_watch.adapters.wire import stamp
@@ -12,6 +14,7 @@ from .durable import Written
 from .topics import OUTPUTS, Sample
 from .undisturbed import Expected, Run
 
+NEVER = 2**63
 _MOMENT = re.compile(rb',"decided_at":"([0-9T:.+Z-]{20,35})"\}$')
 
 
@@ -29,31 +32,47 @@ def compare(run: Run, published: dict[str, list[Any]], partition: int) -> list[s
     return findings
 
 
+def dead_letters_of(letters: Iterable[Any], topic: str) -> list[Any]:
+    """The dead letters of messages of a topic; those that name none are with the payments."""
+    return [each for each in letters if dict(each.headers).get("source_topic", b"payments").decode().endswith(topic)]
+
+
+def refusals(run: Run, letters: Sequence[Any], partition: int) -> list[str]:
+    """What is wrong with the dead letters of dispositions."""
+    found = [_source(each) for each in letters]
+    if found == run.refused:
+        return []
+    return [
+        f"dead-letters[{partition}]: of dispositions {_some(found)}, "
+        f"expected those of {_some(run.refused)}, each once and in order"
+    ]
+
+
 def committed_early(run: Run, published: dict[str, list[Any]], samples: Iterable[Sample], partition: int) -> list[str]:
     """Commits of payments whose outputs were not on the topics yet."""
-    there = {name: {_source(each): each.offset for each in reversed(published[name])} for name in OUTPUTS}
+    own = [sample for sample in samples if sample.partition == partition]
     early: list[str] = []
-    for sample in samples:
-        if sample.partition != partition:
-            continue
-        for name in OUTPUTS:
-            late = [
-                each.source
-                for each in run.outputs[name]
-                if each.source < sample.committed
-                and (each.source not in there[name] or there[name][each.source] >= sample.ends[name])
-            ]
-            if late:
+    for name in OUTPUTS:
+        there = {_source(each): each.offset for each in reversed(published[name])}
+        sources = [each.source for each in run.outputs[name]]
+        # Up to each source, the offset at which the last of its outputs stands; never, for one that is missing.
+        until = list(accumulate((there.get(source, NEVER) for source in sources), max))
+        for sample in own:
+            count = bisect_left(sources, sample.committed)
+            if count and until[count - 1] >= sample.ends[name]:
+                late = [source for source in sources[:count] if there.get(source, NEVER) >= sample.ends[name]]
                 early.append(f"offset {sample.committed} without the outputs on {name} of {_some(late)}")
     return [f"payments[{partition}]: committed {_some(early)}"] if early else []
 
 
 def committed_before_written(written: Sequence[Written], samples: Iterable[Sample], partition: int) -> list[str]:
     """Commits of payments that the state on the topic did not contain yet."""
+    offsets = [each.offset for each in written]
     early = []
     for sample in samples:
         if sample.partition == partition:
-            there = max((each.position for each in written if each.offset < sample.ends["state"]), default=0)
+            count = bisect_left(offsets, sample.ends["state"])
+            there = written[count - 1].position if count else 0
             if there < sample.committed:
                 early.append(f"offset {sample.committed} when the state was that of {there}")
     return [f"payments[{partition}]: committed {_some(early)}"] if early else []

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from scripts.fault_trials.load import messages
 from scripts.fault_trials.trial import RULES
-from scripts.fault_trials.undisturbed import judge
+from scripts.fault_trials.undisturbed import Judge
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.rulefiles import load
 from treasury_watch.adapters.settings import Settings
@@ -40,7 +40,7 @@ def test_every_reason_and_verdict_comes_of_it_and_most_of_it_is_accepted() -> No
             for offset, each in enumerate(sent)
             if each.partition == partition
         ]
-        run = judge(payments, partition, program, Settings())
+        run = Judge(partition, {"": program}, Settings()).run(payments)
         reasons.update(each.headers["reason"] for each in run.outputs["dead-letters"])
         verdicts.update(decode_decision(each.value or b"").verdict for each in run.outputs["decisions"])
     assert set(reasons) == set(REASONS)

@@ -12,7 +12,7 @@ from scripts.fault_trials.durable import Written
 from scripts.fault_trials.load import messages
 from scripts.fault_trials.topics import OUTPUTS, Sample
 from scripts.fault_trials.trial import RULES
-from scripts.fault_trials.undisturbed import Run, judge
+from scripts.fault_trials.undisturbed import Judge, Run
 from scripts.fault_trials.verification import committed_before_written, committed_early, compare
 from treasury_watch.adapters.rulefiles import load
 from treasury_watch.adapters.settings import Settings
@@ -32,7 +32,8 @@ def run() -> Run:
         SimpleNamespace(offset=offset, timestamp=NOW_MS, key=each.key, value=each.value)
         for offset, each in enumerate(sent)
     ]
-    return judge(payments, PARTITION, Program(load(RULES), max_lateness=SETTINGS.max_lateness), SETTINGS)
+    program = Program(load(RULES), max_lateness=SETTINGS.max_lateness)
+    return Judge(PARTITION, {program.ruleset.hash: program}, SETTINGS).run(payments)
 
 
 @pytest.fixture
