@@ -39,8 +39,7 @@ class Expected(NamedTuple):
 
 class Run(NamedTuple):
     """What comes of one partition: outputs by topic of the contract, in order; how many messages were duplicates; the
-    offsets of dispositions that are refused; what the log says of them that is not so; the digest of the state after all
-    of it.
+    offsets of dispositions that are refused; what the log says of them that is not so; the state's digest in the end.
     """
 
     outputs: dict[str, list[Expected]]
