@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -173,27 +172,6 @@ async def test_sigterm_under_load_leaves_nothing_judged_and_uncommitted(installa
     await installation.worker().ready()
     decisions = await installation.read("decisions", until=60_000)
     assert len({each.key for each in decisions}) == len(decisions) == 60_000
-
-
-async def test_kill_loses_nothing_and_what_is_repeated_is_the_same(installation: Installation) -> None:
-    worker = await installation.worker().ready()
-    load = asyncio.create_task(installation.pay(payments(60_000, purpose="差旅费")))
-    await installation.read("decisions", until=10_000)
-    assert worker.stop(signal.SIGKILL) == -signal.SIGKILL
-    await load
-
-    again = await installation.worker().ready()
-    decisions = await installation.read("decisions", until=60_000)
-    await installation.committed()
-    assert again.stop() == 0
-    pure: dict[bytes, set[str]] = {}
-    for each in await installation.read("decisions"):
-        value = value_of(each)
-        del value["decided_at"]
-        pure.setdefault(each.key, set()).add(str(value))
-    assert len(pure) == 60_000
-    assert all(len(each) == 1 for each in pure.values())
-    assert len(decisions) >= 60_000
 
 
 async def test_a_worker_that_cannot_publish_stops_loudly_and_commits_nothing(installation: Installation) -> None:
