@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import urllib.error
@@ -13,7 +14,7 @@ import pytest
 from treasury_watch.adapters.embedded import free_port
 from treasury_watch.adapters.kafka import waiting
 from treasury_watch.adapters.kafka.connection import BrokerError, NoAnswer, what_keeps_us_away
-from treasury_watch.adapters.kafka.waiting import brokers_answer
+from treasury_watch.adapters.kafka.waiting import Contact, brokers_answer
 from treasury_watch.adapters.settings import Settings, load_settings
 
 
@@ -94,6 +95,28 @@ async def test_a_signal_ends_the_waiting_also_while_a_broker_is_being_asked(
 
     assert not await brokers_answer(settings, silent)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+async def test_brokers_that_go_are_told_of_every_few_seconds_and_so_is_their_return(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO")
+    contact = Contact(settings, Brokers(NoAnswer("nobody"), None))
+    await contact.look(True)
+    assert (contact.lost, caplog.messages) == (False, [])
+    await contact.look(False)
+    await contact.look(False)  # not again at once
+    assert (contact.lost, caplog.messages) == (True, ["waiting for brokers: nobody"])
+    assert not logging.getLogger("aiokafka.consumer").isEnabledFor(logging.ERROR)
+    monkeypatch.setattr(waiting, "SAID_EVERY_SECONDS", 0.0)
+    await contact.look(False)
+    await contact.look(True)
+    assert not contact.lost
+    assert logging.getLogger("aiokafka.consumer").isEnabledFor(logging.ERROR)
+    assert caplog.messages[1:] == [
+        "waiting for brokers: there is no coordinator of the group",
+        "brokers answer again, after 0 s",
+    ]
 
 
 async def test_where_nobody_listens_and_where_no_name_leads_there_is_no_answer() -> None:

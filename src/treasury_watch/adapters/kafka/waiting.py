@@ -1,4 +1,4 @@
-"""Waiting for brokers: a worker that starts before they are there says so, is not ready, and goes on when they are."""
+"""Waiting for brokers: a worker without them says so, is not ready, and goes on when they are there (again)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,39 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 1.0
 SAID_EVERY_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 2.0  # as often as the consumer asks its group's coordinator
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-async def brokers_answer(
-    settings: Settings, what_keeps_us_away: Callable[[Settings], Coroutine[Any, Any, BrokerError | None]]
-) -> bool:
+Ask = Callable[[Settings], Coroutine[Any, Any, BrokerError | None]]  # as `connection.what_keeps_us_away`
+
+
+class Contact:
+    """Whether a running worker is in touch with the brokers. While it is not, it waits and says why, and its libraries,
+    which say so a dozen times, do not.
+    """
+
+    def __init__(self, settings: Settings, what_keeps_us_away: Ask) -> None:
+        self.lost = False
+        self._settings = settings
+        self._ask = what_keeps_us_away
+        self._began = self._said = float("-inf")
+
+    async def look(self, in_touch: bool) -> None:
+        """Takes note of whether the consumer is in touch with its group's coordinator; to be told every few seconds."""
+        if in_touch == self.lost:
+            self.lost = not in_touch
+            logging.getLogger("aiokafka").setLevel(logging.CRITICAL if self.lost else logging.WARNING)
+            if in_touch:
+                log.info("brokers answer again, after %.0f s", monotonic() - self._began)
+            self._began, self._said = monotonic(), float("-inf")
+        if self.lost and monotonic() - self._said >= SAID_EVERY_SECONDS:
+            self._said = monotonic()
+            found = await self._ask(self._settings)
+            log.warning("waiting for brokers: %s", found or "there is no coordinator of the group")
+
+
+async def brokers_answer(settings: Settings, what_keeps_us_away: Ask) -> bool:
     """Waits until nothing keeps us away from the brokers; False when SIGTERM or SIGINT came first.
 
     Meanwhile the web port says that the worker lives and is not ready. Raises what waiting does not mend.
