@@ -16,11 +16,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from treasury_watch.adapters.history import HistoryError, feeds_of
 from treasury_watch.adapters.kafka.assignment import Assignment
-from treasury_watch.adapters.kafka.connection import BrokerError, faust_credentials
+from treasury_watch.adapters.kafka.connection import BrokerError, faust_credentials, what_keeps_us_away
 from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES, AsIs, Batch, Consumer, Producer, Transport
 from treasury_watch.adapters.kafka.fencing import KEEP_ALIVE_SECONDS, Fenced
 from treasury_watch.adapters.kafka.publisher import Publisher, PublishError, take_outputs
 from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic
+from treasury_watch.adapters.kafka.waiting import LOOK_SECONDS, Contact
 from treasury_watch.adapters.logs import mute_libraries
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
@@ -121,6 +122,13 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
 
     app.task(write_state)
 
+    contact = Contact(settings, what_keeps_us_away)
+
+    async def look() -> None:
+        await contact.look(cast(Consumer, app.consumer).in_touch)
+
+    app.timer(LOOK_SECONDS)(look)
+
     @app.page("/metrics")
     async def exposition(self: web.View, request: web.Request) -> web.Response:
         return self.bytes(metrics.exposition(), content_type=CONTENT_TYPE_LATEST.partition(";")[0])
@@ -142,6 +150,7 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
     @app.page("/readyz")
     async def readyz(self: web.View, request: web.Request) -> web.Response:
         status = "ready" if assignment.ready else "taking over partitions"
-        return self.json({"status": status}, status=200 if assignment.ready else 503)
+        status = "waiting for brokers" if contact.lost else status
+        return self.json({"status": status}, status=200 if status == "ready" else 503)
 
     return app

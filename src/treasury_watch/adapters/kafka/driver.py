@@ -151,6 +151,12 @@ class Consumer(driver.Consumer):
         client = self._thread._ensure_consumer()
         return {tp: await self._thread.call_thread(client.committed, driver.ensure_aiokafka_TP(tp)) for tp in tps}
 
+    @property
+    def in_touch(self) -> bool:
+        """Whether the group's coordinator answers, as it is asked to every two seconds once the consumer runs."""
+        client = self._thread._consumer
+        return client is None or client._coordinator.coordinator_id is not None
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         self._forget_not_taken()
         self.transport.revoked(revoked)
