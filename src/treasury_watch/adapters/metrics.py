@@ -39,6 +39,7 @@ LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 
 _ENGINE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
 _SIZE_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _HIT_MODES = ("live", "shadow", "warming")
+CONTROL_INPUTS = ("rules", "reference", "dispositions")
 _HELD = SEVERITY["intercept"]
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series for a time that nobody asks for
@@ -80,7 +81,7 @@ class Metrics:
         instructions = counter("instructions", "Instructions judged, by verdict", "verdict")
         self._instructions = {verdict: instructions.labels(verdict) for verdict in VERDICTS}
         hits = counter("hits", "Rules that matched, by rule and mode", "rule", "mode")
-        self._hits = {(rule.id, mode): hits.labels(rule.id, mode) for rule in ruleset.rules for mode in _HIT_MODES}
+        self._hits: dict[tuple[str, str], Counter] = {}
         self._held = counter("held_cny", "Yuan of the instructions intercepted or prohibited, refunds not counted")
         dead_letters = counter("dead_letters", "Messages refused, by reason", "reason")
         self._dead_letters = {reason: dead_letters.labels(reason) for reason in (*REASONS, *DISPOSITION_REASONS)}
@@ -125,7 +126,25 @@ class Metrics:
         self.restored = counter("restored_partitions", "Partitions taken over with the state that was written of them")
         self.fenced = counter("fenced", "Partitions that another worker took over while this one still worked for them")
         self.suppressed = counter("suppressed_outputs", "Outputs judged again and not published, as they were there")
-        Info("treasury_watch_ruleset", "The rules in force", registry=registry).info({"hash": ruleset.hash})
+        self._control = counter("control_inputs", "Control inputs, partition by partition", "input", "outcome")
+        for each in CONTROL_INPUTS:
+            for outcome in ("applied", "refused"):
+                self._control.labels(each, outcome)
+        self._hit_counter = hits
+        self._ruleset = Info("treasury_watch_ruleset", "The rules in force", registry=registry)
+        self.judges_by(ruleset)
+
+    def judges_by(self, ruleset: RuleSet) -> None:
+        """From now on these are the rules in force."""
+        self._hits |= {
+            (rule.id, mode): self._hit_counter.labels(rule.id, mode) for rule in ruleset.rules for mode in _HIT_MODES
+        }
+        self._ruleset.info({"hash": ruleset.hash})
+
+    def count_control(self, topics: Iterable[tuple[str, str]]) -> None:
+        """Counts control inputs by topic of the contract and outcome, applied or refused."""
+        for topic, outcome in topics:
+            self._control.labels(topic, outcome).inc()
 
     def count(self, outcomes: Iterable[Outcome]) -> None:
         """Counts what was published."""

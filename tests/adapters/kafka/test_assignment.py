@@ -15,6 +15,8 @@ from tests.builders import make_instruction
 from tests.rulesets import make_ruleset
 from treasury_watch.adapters.kafka.assignment import Assignment
 from treasury_watch.adapters.kafka.connection import BrokerError
+from treasury_watch.adapters.kafka.control.applying import Again, Applying
+from treasury_watch.adapters.kafka.control.steering import Steering
 from treasury_watch.adapters.kafka.driver import Batch, Consumer
 from treasury_watch.adapters.kafka.fencing import Abandoned, Fenced
 from treasury_watch.adapters.kafka.publisher import Judged, Output, Publisher, PublishError, Sent
@@ -96,6 +98,41 @@ class States:
         return self.of_others + sum(each.states for each in self._brokers.taken if each.number == partition) - 1
 
 
+class OnCourse:
+    """A partition to which nothing was ever applied but the rules that it has."""
+
+    def __init__(self, partition: int, program: Program) -> None:
+        self._partition = partition
+        self._program = program
+
+    async def restored(self, states: States, end: int, abandoned: Callable[[], bool]) -> None:
+        await states.restore(self._program, self._partition, abandoned)
+
+    async def program_at(self, position: int) -> Program:
+        return self._program
+
+    async def dispositions(self, begin: int, end: int) -> list[Again]:
+        return []
+
+    async def applying(self, position: int) -> None:
+        return None
+
+
+class Steered:
+    """Judges all partitions by one rule set, which is on record from the beginning."""
+
+    def __init__(self) -> None:
+        self.ruleset = RULESET
+        self.program = Program(RULESET)
+        self.held: dict[int, Applying] = {}
+
+    async def taken(self, positions: Mapping[int, int]) -> dict[int, OnCourse]:
+        return {number: OnCourse(number, self.program) for number in positions}
+
+    def hold(self, partitions: Mapping[int, Applying]) -> None:
+        self.held = dict(partitions)
+
+
 class Brokers:
     """Whose outputs were taken, in order; `answer` is waited for, and `failure` raised, before they are."""
 
@@ -133,7 +170,12 @@ class Setting:
         take_outputs = self.brokers.take_outputs
         self.states = States(self.brokers)
         self.assignment = Assignment(
-            settings, RULESET, self.metrics, self.failures.append, take_outputs, cast(StateTopic, self.states)
+            settings,
+            cast(Steering, Steered()),
+            self.metrics,
+            self.failures.append,
+            take_outputs,
+            cast(StateTopic, self.states),
         )
 
     async def take_over(self, *tps: TP, group: Group) -> bool:

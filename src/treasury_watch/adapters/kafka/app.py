@@ -17,6 +17,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from treasury_watch.adapters.history import HistoryError, feeds_of
 from treasury_watch.adapters.kafka.assignment import Assignment
 from treasury_watch.adapters.kafka.connection import BrokerError, faust_credentials, what_keeps_us_away
+from treasury_watch.adapters.kafka.control.inputs import ControlInputs
+from treasury_watch.adapters.kafka.control.steering import Steering
 from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES, AsIs, Batch, Consumer, Producer, Transport
 from treasury_watch.adapters.kafka.fencing import KEEP_ALIVE_SECONDS, Fenced
 from treasury_watch.adapters.kafka.publisher import Publisher, PublishError, take_outputs
@@ -25,7 +27,6 @@ from treasury_watch.adapters.kafka.waiting import LOOK_SECONDS, Contact
 from treasury_watch.adapters.logs import mute_libraries
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
-from treasury_watch.rules.schema import RuleSet
 
 WRITE_SECONDS = 0.2  # between two writings of what changed: so much, and what they take, is judged again after a crash
 
@@ -36,6 +37,7 @@ class App(faust.App):
     """A Faust app with the batch driver, and what its agent works with."""
 
     assignment: Assignment
+    steering: Steering
     batches: Transport
 
     def _new_transport(self) -> Transport:
@@ -45,8 +47,11 @@ class App(faust.App):
         return self.batches
 
 
-def create_app(settings: Settings, ruleset: RuleSet) -> App:
-    """The app, ready for Faust's worker and command line; it connects when it is started. Raises HistoryError."""
+def create_app(settings: Settings, inputs: ControlInputs) -> App:
+    """The app, ready for Faust's worker and command line; it connects when it is started. `inputs` were read once.
+
+    Raises HistoryError.
+    """
     payments = settings.topic("payments")
     servers = settings.bootstrap_servers.split(",")
     app = App(
@@ -87,10 +92,11 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
     async def outputs(partitions: Sequence[int], abandoned: Callable[[], bool]) -> Mapping[int, Publisher]:
         return await take_outputs(settings, cast(Producer, app.producer).client, metrics, partitions, abandoned)
 
-    metrics = Metrics(ruleset)
-    feeds = feeds_of(settings, ruleset.partition_by)
+    app.steering = steering = Steering(settings, inputs)
+    metrics = Metrics(steering.ruleset)
+    feeds = feeds_of(settings, steering.ruleset.partition_by)
     app.assignment = assignment = Assignment(
-        settings, ruleset, metrics, stop_loudly, outputs, StateTopic(settings), feeds
+        settings, steering, metrics, stop_loudly, outputs, StateTopic(settings), feeds
     )
     app.batches = batches = Transport(app.conf.broker_consumer, app)
     batches.batch_topic = payments
@@ -121,6 +127,15 @@ def create_app(settings: Settings, ruleset: RuleSet) -> App:
             await assignment.write()
 
     app.task(write_state)
+    app.task(steering.follow)
+
+    async def apply_inputs() -> None:
+        while not app.should_stop:
+            await steering.changed.wait()
+            steering.changed.clear()
+            await assignment.apply()
+
+    app.task(apply_inputs)
 
     contact = Contact(settings, what_keeps_us_away)
 

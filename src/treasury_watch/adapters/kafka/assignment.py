@@ -12,6 +12,7 @@ from faust.types import TP
 from treasury_watch.adapters.history import Feed, HistoryError
 from treasury_watch.adapters.kafka.admission import Admission
 from treasury_watch.adapters.kafka.connection import BrokerError
+from treasury_watch.adapters.kafka.control.steering import Course, Steering
 from treasury_watch.adapters.kafka.driver import Batch, Consumer
 from treasury_watch.adapters.kafka.feeding import held, take_history
 from treasury_watch.adapters.kafka.fencing import Abandoned, Fenced
@@ -22,8 +23,7 @@ from treasury_watch.adapters.kafka.rebuild import rebuild
 from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
-from treasury_watch.engine import Engine, Program
-from treasury_watch.rules.schema import RuleSet
+from treasury_watch.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Assignment:
     def __init__(
         self,
         settings: Settings,
-        ruleset: RuleSet,
+        steering: Steering,
         metrics: Metrics,
         on_failure: Callable[[Exception], None],
         take_outputs: TakeOutputs,
@@ -56,8 +56,8 @@ class Assignment:
         self._failed = False
         self._settings = settings
         self._feeds = feeds
-        self._partition_by = ruleset.partition_by
-        self._program = Program(ruleset, settings.max_lateness, settings.on_engine_error)
+        self._steering = steering
+        self._partition_by = steering.ruleset.partition_by
         self._partitioner = partitioner_of(settings.partitioner, settings.partitions)
         self._metrics = metrics
         self._held: dict[TP, Partition] = {}
@@ -86,29 +86,36 @@ class Assignment:
             return False
         committed = await consumer.committed(tps)
         earliest = dict(await consumer.earliest_offsets(*tps)) if tps else {}
+        ends: dict[TP, int] = {}
         for tp in tps:
-            begin = earliest[tp]
-            end = committed[tp]
-            if end is None:
-                end = begin
-            elif end < begin:
+            end, begin = committed[tp], earliest[tp]
+            if end is not None and end < begin:
                 _tell_deleted(tp, end, begin)
-                end = begin
+            ends[tp] = begin if end is None else max(end, begin)
+        courses = await self._courses({tp.partition: end for tp, end in ends.items()})
+        for tp in tps:
+            begin, end, course = earliest[tp], ends[tp], courses.get(tp.partition)
+            if course is None:
+                return False
             partition = self._given_back.pop(tp, None)
             try:
-                if partition is not None and await self._is_as_left(partition, end):
+                if partition is not None and await self._is_as_left(partition, end, course):
                     partition.publisher = publishers[tp.partition]
                 else:
                     partition, count = await self._made(
-                        tp, begin, end, publishers[tp.partition], lambda: self._rounds != this_round
+                        tp, begin, end, publishers[tp.partition], course, lambda: self._rounds != this_round
                     )
                     messages += count
+                if partition is not None and self._rounds == this_round:
+                    partition.applying = await course.applying(partition.position)
+                    await partition.apply()
             except (HistoryError, StateDamaged, BrokerError, PublishError, Fenced) as error:
                 self._fail(error)
             if self._rounds != this_round or self._failed or partition is None:
                 return False
             self._hold(tp, partition, consumer)
         self._given_back.clear()
+        self._steering.hold({tp.partition: held.applying for tp, held in self._held.items() if held.applying})
         self._metrics.rebuilt(messages, monotonic() - started)
         self.ready = True
         log.info("partitions held: %s", ", ".join(str(tp.partition) for tp in tps) or "none")
@@ -152,6 +159,10 @@ class Assignment:
         if partition:
             await partition.judge(batch)
 
+    async def apply(self) -> None:
+        """Applies the control inputs that are due, to every held partition."""
+        await asyncio.gather(*(partition.apply() for partition in list(self._held.values())))
+
     async def write(self) -> None:
         """Writes what changed in the held partitions' states, and deletes what is needed of them no more."""
         partitions = list(self._held.values())
@@ -179,6 +190,14 @@ class Assignment:
                 if self._held.get(tp) is partition and partition.publisher is publisher:
                     self._fail(error)
 
+    async def _courses(self, positions: Mapping[int, int]) -> Mapping[int, Course]:
+        """What was applied to each partition; nothing when that cannot be found out."""
+        try:
+            return await self._steering.taken(positions)
+        except BrokerError as error:
+            self._fail(error)
+            return {}
+
     async def _outputs_of(self, tps: Sequence[TP], abandoned: Callable[[], bool]) -> Mapping[int, Publisher] | None:
         """A publisher for each partition; None when that was abandoned or has failed."""
         async with self._taking_outputs:
@@ -200,8 +219,10 @@ class Assignment:
         consumer = self._consumers[tp]
         try:
             begin = dict(await consumer.earliest_offsets(tp))[tp]
-            partition = self._new(tp, begin, old.publisher)
-            await self._make_whole(partition, old.position, lambda: self._held.get(tp) is not old)
+            partition = self._new(tp, begin, old.publisher, Engine(old.program))
+            course = (await self._steering.taken({tp.partition: begin}))[tp.partition]
+            await self._make_whole(partition, begin, old.position, course, lambda: self._held.get(tp) is not old)
+            partition.applying = old.applying
         except (HistoryError, BrokerError) as error:
             self._fail(error)
         if self._held.get(tp) is not old:
@@ -209,14 +230,16 @@ class Assignment:
         self._hold(tp, partition, consumer)
         return partition
 
-    async def _is_as_left(self, partition: Partition, end: int) -> bool:
+    async def _is_as_left(self, partition: Partition, end: int, course: Course) -> bool:
         """Whether nobody wrote anything of a partition since it was given back."""
         if partition.position != end or partition.last_record is None:
             return False
-        return await self._states.last_number(partition.number) == partition.last_record
+        if await self._states.last_number(partition.number) != partition.last_record:
+            return False
+        return await course.program_at(end) is partition.program
 
     async def _made(
-        self, tp: TP, begin: int, end: int, publisher: Publisher, abandoned: Callable[[], bool]
+        self, tp: TP, begin: int, end: int, publisher: Publisher, course: Course, abandoned: Callable[[], bool]
     ) -> tuple[Partition | None, int]:
         """A partition as it was left by whoever had it, and how many messages were read again for it; `None` when that
         was abandoned.
@@ -224,7 +247,7 @@ class Assignment:
         History that was fed is not in any state that was written before, so with it windows are always rebuilt.
         """
         if not self._feeds:
-            restored = await self._states.restore(self._program, tp.partition, abandoned)
+            restored = await course.restored(self._states, end, abandoned)
             if restored is not None:
                 partition = self._new(tp, max(restored.position, begin), publisher, restored.engine)
                 self._metrics.restored.inc()
@@ -235,19 +258,23 @@ class Assignment:
                 return partition, 0
         if abandoned():
             return None, 0
-        partition = self._new(tp, begin, publisher)
-        count = await self._make_whole(partition, end, abandoned)
+        # Windows that are built again are those of the rules of today, as far back as the payments are there.
+        partition = self._new(tp, begin, publisher, Engine(await course.program_at(end)))
+        count = await self._make_whole(partition, begin, end, course, abandoned)
         if abandoned():
             return None, count
         number = await self._states.last_number(tp.partition)
         await partition.write_from_now_on(0 if number is None else number + 1)
         return partition, count
 
-    async def _make_whole(self, partition: Partition, end: int, abandoned: Callable[[], bool]) -> int:
+    async def _make_whole(
+        self, partition: Partition, begin: int, end: int, course: Course, abandoned: Callable[[], bool]
+    ) -> int:
         """Takes history and what the topic holds up to an offset into the windows; returns how many messages."""
         if self._feeds:
             await take_history(partition, self._feeds, await held(partition, self._settings, abandoned), abandoned)
-        return await rebuild(partition, end, self._settings, abandoned)
+        dispositions = await course.dispositions(begin, end)
+        return await rebuild(partition, end, self._settings, abandoned, dispositions)
 
     def _hold(self, tp: TP, partition: Partition, consumer: Consumer) -> None:
         self._held[tp] = partition
@@ -264,7 +291,7 @@ class Assignment:
                 "warming",
                 tp.partition,
                 partition.warming,
-                len(self._program.series),
+                len(partition.program.series),
             )
 
     def _fail(self, error: Exception) -> None:
@@ -275,10 +302,8 @@ class Assignment:
             self.give_back(list(self._held))
             self._on_failure(error)
 
-    def _new(self, tp: TP, position: int, publisher: Publisher, engine: Engine | None = None) -> Partition:
+    def _new(self, tp: TP, position: int, publisher: Publisher, engine: Engine) -> Partition:
         admission = Admission(self._partition_by, self._partitioner, tp.partition)
-        if engine is None:
-            engine = Engine(self._program)
         return Partition(tp.partition, engine, admission, self._metrics, position, self._fail, publisher, self._feeds)
 
     @staticmethod

@@ -41,6 +41,12 @@ class Batch:
         self.next_offset = records[-1].offset + 1
         self._on_done = on_done
 
+    def cut(self, offset: int) -> tuple[Batch | None, Batch]:
+        """What lies before an offset, if anything does, and the rest; there is a rest."""
+        before = [each for each in self.records if each.offset < offset]
+        rest = self.records[len(before) :]
+        return Batch(self.tp, before, self._on_done) if before else None, Batch(self.tp, rest, self._on_done)
+
     def done(self) -> None:
         """Everything that follows from the records is published."""
         self._on_done(self.tp, self.next_offset)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter, time
 
 import numpy as np
 
 from treasury_watch.adapters.history import Feed, reaching_back
 from treasury_watch.adapters.kafka.admission import Admission, Record, complete_from
+from treasury_watch.adapters.kafka.control.applying import Again, Applying
 from treasury_watch.adapters.kafka.driver import Batch
 from treasury_watch.adapters.kafka.publisher import Judged, Publisher, Sent, acknowledged
 from treasury_watch.adapters.kafka.statelog import StateLog
@@ -57,6 +59,7 @@ class Partition:
         self.unknown_before = position > 0  # what was before the first record is gone; which one that is will be seen
         self._fed: dict[str, tuple[frozenset[str], int]] = {}  # ids of history that may still come, and until when
         self._failed = False
+        self.applying: Applying | None = None  # control inputs; without any the rules stay as they are
         self._log: StateLog | None = None
         self._undone: Batch | None = None  # the last that was absorbed, if it is not written yet
         self._writing = asyncio.Lock()
@@ -150,8 +153,17 @@ class Partition:
             if isinstance(each, Instruction) and (before is None or microseconds(each.event_time) < before)
         ]
 
-    def rebuild(self, records: Sequence[Record]) -> None:
-        """Takes messages that were judged before into the windows again; nothing of it is published or counted."""
+    def rebuild(self, records: Sequence[Record], dispositions: deque[Again] | None = None) -> None:
+        """Takes messages that were judged before into the windows again; nothing of it is published or counted.
+
+        `dispositions`: those that counted from one of these messages on are taken from the left, and into the windows.
+        """
+        while dispositions and dispositions[0].first <= records[-1].offset:
+            before = [each for each in records if each.offset < dispositions[0].first]
+            if before:
+                self.rebuild(before)
+                records = records[len(before) :]
+            self._dispose_again(dispositions.popleft())
         admitted, _ = self._admit(records)
         self._engine.assess([each for each in admitted if isinstance(each, Instruction)])
         self._engine.absorb()
@@ -164,6 +176,20 @@ class Partition:
         """
         if self._log is not None and self._log.pending > MOST_UNWRITTEN:
             await self.write()
+        for part in self._parts(batch):
+            if self.applying is not None and self.applying.next_again is not None:
+                await self._apply_again(part.records[0].offset)
+            await self._judge_part(part)
+
+    def _parts(self, batch: Batch) -> Iterator[Batch]:
+        """The batch, cut before payments before which something is to be applied again."""
+        for first in () if self.applying is None else self.applying.firsts_before(batch.next_offset):
+            before, batch = batch.cut(first)
+            if before is not None:
+                yield before
+        yield batch
+
+    async def _judge_part(self, batch: Batch) -> None:
         await self._turn.acquire()
         settling = False
         try:
@@ -176,6 +202,57 @@ class Partition:
         finally:
             if not settling:
                 self._turn.release()
+
+    async def apply(self) -> None:
+        """Applies the control inputs that are due: first on record, then in force. What fails is told `on_failure`."""
+        applying = self.applying
+        if applying is None or self._failed:
+            return
+        try:
+            await self._apply_again(self.position)
+            async with self._writing, self._turn:
+                if self._failed or not applying.is_due:
+                    return
+                due = applying.take(self._engine, self.position)
+                await acknowledged(await self.publisher.send_on("dead-letters", due.letters))
+                await acknowledged(await self.publisher.send_on("applied", due.outputs()))
+                if due.program is not None:
+                    await self._switch(due.program)
+                applying.done(due)
+                self._metrics.count_control(due.counts())
+        except Exception as error:
+            self._fail(error)
+
+    async def _apply_again(self, offset: int) -> None:
+        """Applies again what was applied up to the payment of an offset."""
+        if self.applying is None or (self.applying.next_again or offset) > offset:
+            return
+        async with self._writing, self._turn:
+            for each in self.applying.redo(offset):
+                await self._redo(each)
+
+    async def _redo(self, again: Again) -> None:
+        self._dispose_again(again)
+        if again.program is not None:
+            await self._switch(again.program)
+
+    def _dispose_again(self, again: Again) -> None:
+        said = again.disposition
+        if said is not None:
+            self._engine.dispose(again.key, said.instruction_id, said.disposition_id, said.disposition)
+
+    async def _switch(self, program: Program) -> None:
+        """Goes on with other rules; nothing is being judged or written, and what was judged by the old is written."""
+        if program is self._engine.program:
+            return
+        if self._log is not None:
+            batch, self._undone = self._undone, None
+            self._metrics.state_bytes.inc(await self._log.write(self._log.changes(self.position)))
+            if batch is not None:
+                batch.done()
+        self._engine.switch(program)
+        self._metrics.judges_by(program.ruleset)
+        log.info("partition %d: judged by %s from offset %d on", self.number, program.ruleset.hash, self.position)
 
     async def idle(self) -> None:
         """Waits until the batch that was begun is done, or has failed."""

@@ -91,7 +91,13 @@ class Publisher:
 
     async def send_state(self, records: Sequence[Output]) -> list[Sent]:
         """Hands records of the partition's state to the producer. Raises PublishError."""
-        sent = await send(self._client, self._settings.topic("state"), self._partition, records, self._identity)
+        return await self.send_on("state", records)
+
+    async def send_on(self, name: str, records: Sequence[Output]) -> list[Sent]:
+        """Hands records for the partition of a topic of the contract to the producer. Raises PublishError."""
+        if not records:
+            return []
+        sent = await send(self._client, self._settings.topic(name), self._partition, records, self._identity)
         if self._identity is None:
             await acknowledged(sent)
         return sent

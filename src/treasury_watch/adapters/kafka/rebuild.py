@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from aiokafka import TopicPartition
 
+from treasury_watch.adapters.kafka.control.applying import Again
 from treasury_watch.adapters.kafka.partition import SLICE, Partition
 from treasury_watch.adapters.kafka.reader import reader
 from treasury_watch.adapters.settings import Settings
@@ -18,14 +20,23 @@ _PROGRESS_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-async def rebuild(partition: Partition, committed: int, settings: Settings, abandoned: Callable[[], bool]) -> int:
+async def rebuild(
+    partition: Partition,
+    committed: int,
+    settings: Settings,
+    abandoned: Callable[[], bool],
+    dispositions: Iterable[Again] = (),
+) -> int:
     """Judges a partition again, from its position up to the committed offset, silently; returns how many messages.
+
+    `dispositions`: those that counted from a payment before the committed offset on.
 
     Returns early when `abandoned` says so: the partition is then not fit for use.
     """
     if partition.position >= committed:
         return 0
     messages = 0
+    remaining = deque(dispositions)
     started = said = monotonic()
     tp = TopicPartition(settings.topic("payments"), partition.number)
     async with reader(settings, [tp]) as consumer:
@@ -37,7 +48,7 @@ async def rebuild(partition: Partition, committed: int, settings: Settings, aban
                 if abandoned():
                     break
                 part = records[start : start + SLICE]
-                partition.rebuild(part)
+                partition.rebuild(part, remaining)
                 messages += len(part)
                 await asyncio.sleep(0)
             if monotonic() - said > _PROGRESS_SECONDS:

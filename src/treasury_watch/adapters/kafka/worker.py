@@ -11,18 +11,19 @@ from typing import Any
 
 import faust
 
+from treasury_watch.adapters.approvals import ApprovalError, Approvals, approvals_of
+from treasury_watch.adapters.bundles import BundleError
 from treasury_watch.adapters.history import HistoryError
 from treasury_watch.adapters.kafka.app import App, create_app
 from treasury_watch.adapters.kafka.connection import NoAnswer, what_keeps_us_away
+from treasury_watch.adapters.kafka.control.beginning import begin
 from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.topics import advice, check_topics
 from treasury_watch.adapters.kafka.waiting import brokers_answer
 from treasury_watch.adapters.logs import configure_logs
-from treasury_watch.adapters.rulefiles import default_rules, load
 from treasury_watch.adapters.secretfiles import SecretFileError
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.adapters.verdictsigning import signing_key
-from treasury_watch.rules.schema import RuleSet
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +38,21 @@ def run_worker(settings: Settings) -> int:
     Raises WorkerError, BrokerError or RuleErrors when it cannot start.
     """
     configure_logs(settings.log_format)
-    ruleset = _rules(settings)
+    approvals = _approvals(settings)
     _read_signing_key(settings)
     _make_data_dir(settings)
     settings = settings.model_copy(update={"web_port": _free_port(settings)})
     if not asyncio.run(_brokers_are_ready(settings)):
         return 0
     try:
-        app = create_app(settings, ruleset)
-    except HistoryError as error:
+        inputs = asyncio.run(begin(settings, approvals))
+        app = create_app(settings, inputs)
+    except OSError as error:
+        raise WorkerError(f"TREASURY_WATCH_RULES_DIR: {error}") from error
+    except (BundleError, HistoryError) as error:
         raise WorkerError(str(error)) from error
-    log.info("rules %s, group %s, http://%s:%d", ruleset.hash, settings.group, settings.web_host, settings.web_port)
+    rules = app.steering.ruleset.hash
+    log.info("rules %s, group %s, http://%s:%d", rules, settings.group, settings.web_host, settings.web_port)
     if not settings.idempotence:
         log.warning("TREASURY_WATCH_IDEMPOTENCE is false: nothing shuts out a worker that was replaced and comes back")
     gc.freeze()  # what is loaded by now stays: a full collection that goes through it stops the worker for tens of ms
@@ -72,11 +77,11 @@ async def _check_brokers(settings: Settings) -> None:
         pass
 
 
-def _rules(settings: Settings) -> RuleSet:
+def _approvals(settings: Settings) -> Approvals:
     try:
-        return load(settings.rules_dir or default_rules())
-    except OSError as error:
-        raise WorkerError(f"TREASURY_WATCH_RULES_DIR: {error}") from error
+        return approvals_of(settings)
+    except ApprovalError as error:
+        raise WorkerError(str(error)) from error
 
 
 def _read_signing_key(settings: Settings) -> None:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.reader import reader, until_now
 from treasury_watch.adapters.settings import Settings
 
 _FIRST_STEP, _STEP_GROWTH = 256, 8  # records that are read from the end of the log, and how many more if need be
+_POLL_MS = 20
 NOT_YET = -1  # before the first offset
 
 
@@ -107,23 +108,26 @@ def decode(value: bytes | None) -> Applied:
     return found
 
 
-async def applied_log(settings: Settings, partition: int, position: int | None = None) -> AppliedLog:
-    """The log of a partition, at least as far back as judging from a payment's offset on takes; whole by default.
-
-    Raises BrokerError.
-    """
+async def applied_log(settings: Settings, partition: int) -> AppliedLog:
+    """The whole log of a partition. Raises BrokerError."""
     tp = TopicPartition(settings.topic("applied"), partition)
-    async with reader(settings, [tp]) as consumer:
-        begin = (await consumer.beginning_offsets([tp]))[tp]
-        end = (await consumer.end_offsets([tp]))[tp]
-        step = end - begin if position is None else _FIRST_STEP
-        while True:
-            since = max(end - step, begin)
-            consumer.seek(tp, since)
-            log = AppliedLog([_entry(record, tp) async for record in until_now(consumer, tp)])
-            if since == begin or position is None or log.reaches(position):
-                return log
-            step *= _STEP_GROWTH
+    async with reader(settings, [tp], _POLL_MS) as consumer:
+        return await read_log(consumer, tp, None)
+
+
+async def read_log(consumer: AIOKafkaConsumer, tp: TopicPartition, position: int | None) -> AppliedLog:
+    """The log of a partition, at least as far back as judging from a payment's offset on takes; whole for `None`."""
+    begin = (await consumer.beginning_offsets([tp]))[tp]
+    end = (await consumer.end_offsets([tp]))[tp]
+    step = end - begin if position is None else _FIRST_STEP
+    while end > begin:
+        since = max(end - step, begin)
+        consumer.seek(tp, since)
+        log = AppliedLog([_entry(record, tp) async for record in until_now(consumer, tp)])
+        if since == begin or position is None or log.reaches(position):
+            return log
+        step *= _STEP_GROWTH
+    return AppliedLog()
 
 
 def _entry(record: Any, tp: TopicPartition) -> Entry:

@@ -66,16 +66,15 @@ def offsets_of(standing: Standing) -> tuple[int, int]:
 
 
 class ControlInputs:
-    """Follows both topics. `on_change` is called after each round of reading that brought something."""
+    """Follows both topics."""
 
-    def __init__(self, settings: Settings, approvals: Approvals, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, settings: Settings, approvals: Approvals) -> None:
         self.newest: Ready | None = None
         self.refused: list[Refused] = []
         self.seen = (NOT_YET, NOT_YET)  # offsets of the two topics up to which everything is settled
         self.versions = RuleVersions(approvals)
         self._settings = settings
         self._approvals = approvals
-        self._on_change = on_change
         self._reference = ReferenceTables(approvals)
         self._rules_tp = TopicPartition(settings.topic("rules"), 0)
         self._reference_tp = TopicPartition(settings.topic("reference"), 0)
@@ -94,17 +93,17 @@ class ControlInputs:
                     self._take(tp, record)
         await self._settle()
 
-    async def follow(self) -> None:
-        """Reads what comes, for ever; brokers that are away are waited for."""
+    async def follow(self, on_change: Callable[[], None]) -> None:
+        """Reads what comes, for ever; `on_change` is told when something did. Brokers that are away are waited for."""
         while True:
             try:
                 async with reader(self._settings, [self._rules_tp, self._reference_tp]) as consumer:
-                    await self._follow(consumer)
+                    await self._follow(consumer, on_change)
             except (BrokerError, KafkaError, OSError) as error:
                 log.warning("control inputs cannot be read for now: %s", error)
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+    async def _follow(self, consumer: AIOKafkaConsumer, on_change: Callable[[], None]) -> None:
         for tp in (self._rules_tp, self._reference_tp):
             consumer.seek(tp, self._seen(tp) + 1)
         while True:
@@ -114,7 +113,7 @@ class ControlInputs:
                     self._take(tp, record)
             if fetched:
                 await self._settle()
-                self._on_change()
+                on_change()
 
     async def program_of(self, standing: Standing) -> Program:
         """What was judged by, made again if need be. Raises BrokerError if what it was made of is not there."""
@@ -231,7 +230,7 @@ class ControlInputs:
 
     def _program(self, ruleset: RuleSet) -> Program:
         """The rule set made ready, compiled for today, too: nothing is left to do for the first payment."""
-        program = Program(ruleset, max_lateness=self._settings.max_lateness)
+        program = Program(ruleset, self._settings.max_lateness, self._settings.on_engine_error)
         program.judge(program.days.of(microseconds(datetime.now().astimezone())))
         return program
 
