@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import engine, latency, memory, rules, stages, throughput
+from benchmarks import engine, latency, memory, recovery, rules, scaling, stages, throughput
 from benchmarks.documents import DOCUMENT, with_figures
 from benchmarks.figures import Report, Section, report_of, section_text
 from benchmarks.services import ROOT, BenchmarkError, Broker, Unavailable, apache_kafka, processor
@@ -30,8 +30,10 @@ ALONE: dict[str, Callable[[Sizes], Section]] = {
 ON_KAFKA: dict[str, Callable[[Sizes, Broker], Section]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
+    "recovery": recovery.measure,
+    "scaling": scaling.measure,
 }
-NAMES = ("engine", "throughput", "latency", "memory", "stages", "rules")  # (a) to (f)
+NAMES = ("engine", "throughput", "latency", "memory", "stages", "rules", "recovery", "scaling")  # (a) to (h)
 
 
 def main() -> int:

@@ -17,6 +17,8 @@ class Sizes:
     memory_entries: tuple[int, ...]  # of one key
     stages: int  # instructions of one repetition
     rules: int  # instructions of one repetition
+    recovery: tuple[int, ...]  # instructions before the worker is killed
+    scaling: int  # instructions
 
 
 FULL = Sizes(
@@ -30,6 +32,8 @@ FULL = Sizes(
     memory_entries=(10, 100, 1_000, 100_000),
     stages=20_000,
     rules=20_000,
+    recovery=(1_500, 15_000, 150_000),
+    scaling=150_000,
 )
 QUICK = Sizes(
     repetitions=2,
@@ -42,6 +46,8 @@ QUICK = Sizes(
     memory_entries=(10, 100, 1_000),
     stages=1_000,
     rules=1_000,
+    recovery=(500,),
+    scaling=20_000,
 )
 RATES = (200, 1_000)  # instructions per second
 BATCH = 500  # as the worker judges them

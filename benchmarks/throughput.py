@@ -90,7 +90,7 @@ async def _measure(sizes: Sizes, broker: Broker, messages: list[Message]) -> Sec
         ordinary_app.FOLDER: str(settings_ordinary.data_dir),
     }
     app = broker.process(ordinary_app.NAME, ["-m", "benchmarks.ordinary_app"], variables)
-    ordinary = await _run(broker, settings_ordinary, app, len(few))
+    ordinary = await _run(broker, settings_ordinary, app, len(few), markers=0)
 
     theirs = await _verdicts(settings_ordinary, len(few))
     own = await _verdicts(settings_first, len(messages))
@@ -137,19 +137,27 @@ async def _create_changelogs(settings: Settings) -> None:
         await admin.close()
 
 
-async def _run(broker: Broker, settings: Settings, starting: AbstractContextManager[Process], expected: int) -> Run:
-    """Runs a process until it has published so many decisions."""
+async def _run(
+    broker: Broker,
+    settings: Settings,
+    starting: AbstractContextManager[Process],
+    expected: int,
+    markers: int = PARTITIONS,
+) -> Run:
+    """Runs a process until it has published so many decisions. `markers` is how many records besides them it leaves on
+    their topic: our worker one on each partition that it takes over.
+    """
     tps = partitions(settings, "decisions")
     async with AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False) as consumer:
         started = seen_at = monotonic()
         with starting as process:
-            seen = first_seen = 0
+            seen, first_seen = 0, 0
             first, before = 0.0, _used(process, broker)
             while seen < expected:
-                found = sum((await consumer.end_offsets(tps)).values())
+                found = sum((await consumer.end_offsets(tps)).values()) - markers
                 now = monotonic()
                 if found > seen:
-                    if not seen:
+                    if seen <= 0:
                         first_seen, first, before = found, now - started, _used(process, broker)
                     seen, seen_at = found, now
                 elif now - seen_at > _PATIENCE_SECONDS:
