@@ -110,4 +110,7 @@ def _show(verifier: Verifier, bad: list[Verified], as_json: bool) -> None:
         note(on_one_line(f"{instruction}: no verdict on it was found"))
     told = ", ".join(f"{count:,} {WORDS[finding]}" for finding, count in counts.items() if count)
     keys = ", ".join(f"{count:,} by {key}" for key, count in sorted(verifier.by_key.items()))
-    typer.echo(f"{verifier.findings.total():,} verdicts{f': {told}' if told else ''}{f' ({keys})' if keys else ''}")
+    total = verifier.findings.total()
+    typer.echo(
+        f"{total:,} verdict{'' if total == 1 else 's'}{f': {told}' if told else ''}{f' ({keys})' if keys else ''}"
+    )

@@ -171,14 +171,19 @@ async def what_keeps_us_away(settings: Settings) -> BrokerError | None:
                 f"{server}: the broker does not let {settings.sasl_username} log in: wrong name or password"
             )
         except KafkaError:
-            return BrokerError(
-                f"{server}: the broker hangs up; perhaps it expects other than {settings.security_protocol}"
-            )
+            return BrokerError(f"{server}: the broker hangs up; perhaps it {_perhaps(settings)}")
         except (OSError, TimeoutError) as error:
             if not isinstance(error, ConnectionRefusedError):
                 absent.add(_why(error))
     why = f": {', '.join(sorted(absent))}" if absent else ""
     return NoAnswer(f"no broker answers at {settings.bootstrap_servers}{why}")
+
+
+def _perhaps(settings: Settings) -> str:
+    if settings.ssl_certificate_file:
+        return f"does not accept the certificate {settings.ssl_certificate_file}"
+    other = f"expects other than {settings.security_protocol}"
+    return f"{other}, or a certificate of the client" if settings.tls else other
 
 
 def _why(error: Exception) -> str:
