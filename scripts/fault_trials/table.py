@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from .kinds import KINDS
 from .trial import Outcome
@@ -21,6 +21,8 @@ class Row:
     cases: int
     dead_letters: int
     duplicates: int
+    rule_changes: int
+    dispositions: int
     restarts: int
 
 
@@ -43,20 +45,22 @@ def _row(kind: str, own: Sequence[Outcome]) -> Row:
         sum(each.cases for each in own),
         sum(each.dead_letters for each in own),
         sum(each.duplicates for each in own),
+        sum(each.rule_changes for each in own),
+        sum(each.dispositions for each in own),
         sum(len(each.restarts) for each in own),
     )
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """The table by kind, in Markdown."""
+    """The table by kind, in Markdown. `stopped` counts workers that stopped by themselves."""
+    names = ["messages", "decisions", "cases", "refused", "delivered again", "rule changes", "dispositions", "stopped"]
     lines = [
-        "| kind | what happens | trials | passed | messages | decisions | cases | refused | delivered again "
-        "| workers that stopped by themselves |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        f"| kind | what happens | trials | passed | {' | '.join(names)} |",
+        "|---|---|" + "--:|" * (2 + len(names)),
     ]
     for row in rows(outcomes):
         about = KINDS[row.kind].about if row.kind in KINDS else ""
-        counts = (row.messages, row.decisions, row.cases, row.dead_letters, row.duplicates, row.restarts)
+        counts = astuple(row)[3:]
         numbers = " | ".join(f"{count:,}" for count in counts)
         lines.append(f"| {row.kind} | {about} | {row.trials} | {row.passed} | {numbers} |")
     return "\n".join(lines)

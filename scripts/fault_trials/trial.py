@@ -18,12 +18,14 @@ from . import applied, undisturbed, verification
 from .broker import Broker
 from .durable import Positions, digests
 from .fleet import MOST_RESTARTS, Fleet, Stuck
+from .inputs import Inputs
 from .kinds import KINDS, START_SECONDS, TERM_SECONDS, Scene
 from .load import messages
 from .proxy import Proxy
 from .topics import OUTPUTS, Load, Watch, delete_topics, make_topics, records
 
 RULES = Path(__file__).parent / "rules"
+RULE_SETS = [RULES / "second", RULES]  # as they are published in turn; workers begin with the last one
 PARTITIONS = 4
 RATES = (500, 700, 1000)
 SETTLE_SECONDS = 120.0
@@ -45,6 +47,8 @@ class Outcome:
     cases: int = 0
     dead_letters: int = 0
     duplicates: int = 0
+    rule_changes: int = 0
+    dispositions: int = 0
     samples: int = 0
     seconds: float = 0.0
     result: Result = "passed"
@@ -103,6 +107,7 @@ async def _disturbed(
     fleet = Fleet(settings, folder)
     proxies = [Proxy(broker.address) for _ in range(outcome.workers if kind.proxied else 0)]
     load = Load(settings, messages(outcome.seed, settings.partitions), outcome.rate)
+    inputs = Inputs(settings, RULE_SETS, chance)
     watch = Watch(settings)
     positions = Positions(settings)
     try:
@@ -115,6 +120,7 @@ async def _disturbed(
         least = asyncio.create_task(asyncio.sleep(LOAD_SECONDS))
         await kind.disturb(Scene(fleet, broker, load, proxies, chance, log))
         await least
+        await inputs.stop()
         await load.stop()
         log("everything is sent")
         ends = await watch.done(SETTLE_SECONDS)
@@ -125,11 +131,12 @@ async def _disturbed(
     finally:
         await watch.stop()
         await positions.stop()
+        await inputs.stop()
         await fleet.close()
         for proxy in proxies:
             await proxy.stop()
         outcome.restarts = fleet.restarts
-    outcome.samples = watch.seen
+    outcome.rule_changes, outcome.dispositions, outcome.samples = inputs.rules, inputs.dispositions, watch.seen
     await _verify(outcome, settings, watch, positions, shown)
     if len(fleet.restarts) > MOST_RESTARTS:
         outcome.findings.append(f"workers stopped by themselves {len(fleet.restarts)} times")
@@ -140,8 +147,8 @@ async def _disturbed(
 async def _verify(
     outcome: Outcome, settings: Settings, watch: Watch, positions: Positions, shown: dict[int, str]
 ) -> None:
-    program = Program(load_rules(RULES), max_lateness=settings.max_lateness)
-    programs = {program.ruleset.hash: program}
+    made = [Program(load_rules(each), max_lateness=settings.max_lateness) for each in reversed(RULE_SETS)]
+    programs = {program.ruleset.hash: program for program in made}
     there = await records(settings, ("payments", "dispositions", "applied", *OUTPUTS))
     for partition in range(settings.partitions):
         payments = there["payments"][partition]
