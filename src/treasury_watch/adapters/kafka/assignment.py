@@ -223,7 +223,8 @@ class Assignment:
             course = (await self._steering.taken({tp.partition: begin}))[tp.partition]
             await self._make_whole(partition, begin, old.position, course, lambda: self._held.get(tp) is not old)
             partition.applying = old.applying
-        except (HistoryError, BrokerError) as error:
+            await partition.write_from_now_on(0 if old.last_record is None else old.last_record + 1)
+        except (HistoryError, BrokerError, PublishError, Fenced) as error:
             self._fail(error)
         if self._held.get(tp) is not old:
             return None
