@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rules.texts import CARDS, rule_file
-from treasury_watch.adapters.rulefiles import check, default_rules, files_of, fix, load
+from treasury_watch.adapters.rulefiles import NoRuleFiles, check, default_rules, files_of, fix, load
 from treasury_watch.adapters.simulation.city import DEBARRED, official_cards
 from treasury_watch.engine.ruletest import run_tests
 from treasury_watch.rules import RuleErrors
@@ -42,6 +42,14 @@ def test_what_is_wrong_is_shown_with_the_path_as_it_was_given(directory: Path, m
     with pytest.raises(RuleErrors) as caught:
         load(Path(directory.name))
     assert str(caught.value).startswith(f"{directory.name}/office.yaml:11:17: error TW201: ")
+
+
+def test_a_directory_without_rule_files_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine" / "notes").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for name, said in (("mine", "mine"), (".", r"\.")):
+        with pytest.raises(NoRuleFiles, match=f"^{said} has no rule file: one is a .yaml file"):
+            load(Path(name))
 
 
 def test_other_directories_below_it_are_other_rule_sets(directory: Path) -> None:

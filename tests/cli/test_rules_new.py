@@ -173,7 +173,7 @@ def test_without_a_terminal_nobody_is_asked(tmp_path: Path, capsys: pytest.Captu
 
 def test_on_a_terminal_what_no_option_says_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    answers = iter(["NEW-001", "标题", "Title", "office.yaml", "warn", "amount", "gt", "5.00"])
+    answers = iter(["NEW-001", "标题", "Title", "office.yaml", "warn", "amount", "gt", "5.00", "li@example.gov"])
 
     def prompt(question: str, err: bool) -> str:
         asked.append(question)
@@ -181,6 +181,12 @@ def test_on_a_terminal_what_no_option_says_is_asked_for(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("typer.prompt", prompt)
-    assert run(["rules", "new", str(tmp_path / "rules"), "--owner", "li@example.gov"]) == 0
-    assert len(asked) == 8
+    (tmp_path / "rules").mkdir()
+    assert run(["rules", "new", str(tmp_path / "rules")]) == 0
+    assert len(asked) == 9
+    assert asked[-1].startswith("Owner")
     assert in_order(tmp_path / "rules")
+    again = iter(["NEW-002", "标题", "Title", "other.yaml", "warn", "amount", "gt", "6.00"])
+    monkeypatch.setattr("typer.prompt", lambda question, err: next(again))
+    assert run(["rules", "new", str(tmp_path / "rules")]) == 0
+    assert {file.owner for file in load(tmp_path / "rules").files} == {"li@example.gov"}  # the set's own is not asked

@@ -18,6 +18,10 @@ from treasury_watch.rules.schema import RuleSet
 PATTERNS = ("*.yaml", "*.yml", FILE_NAME, "lists/*.y*ml", "tables/*.y*ml", "tables/*.csv", "calendars/*.y*ml")
 
 
+class NoRuleFiles(FileNotFoundError):
+    """A directory without any file of a rule set."""
+
+
 def load(directory: Path) -> RuleSet:
     """The rule set of a directory. Raises RuleErrors if its text is wrong, OSError if it cannot be read."""
     files = files_of(directory)
@@ -68,11 +72,14 @@ def files_of(directory: Path) -> dict[str, bytes]:
     """Path → content of the files that make up a rule set. Other directories below it are other rule sets, and hidden
     files are those of editors.
 
-    Of a file that is too large, no more is read than shows that. Raises OSError, as for a link that leads nowhere.
+    Of a file that is too large, no more is read than shows that. Raises NoRuleFiles if there is none, and OSError, as
+    for a link that leads nowhere.
     """
     if not directory.is_dir():
         raise NotADirectoryError(f"{directory} is not a directory")
     found = {path for pattern in PATTERNS for path in directory.glob(pattern) if not path.name.startswith(".")}
+    if not found:
+        raise NoRuleFiles(f"{directory} has no rule file: one is a .yaml file that starts with `ruleset: name`")
     if len(found) > SET_FILES.most:
         raise OSError(f"{directory} has {len(found):,} rule files: a rule set has at most {SET_FILES.most:,}")
     return {path.as_posix(): _read(path) for path in sorted(found)}

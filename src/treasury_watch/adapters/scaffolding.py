@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from treasury_watch.adapters.rulefiles import files_of, write
+from treasury_watch.adapters.rulefiles import NoRuleFiles, files_of, write
 from treasury_watch.domain.payment import Instruction
 from treasury_watch.domain.verdict import Decision
 from treasury_watch.engine.assess import Engine
@@ -51,7 +51,7 @@ def scaffold(directory: Path, file: str, owner: str | None, answers: Answers, to
 
     Raises RuleErrors if the set does not load, NoScaffold if the rule cannot be made, OSError.
     """
-    files = files_of(directory) if directory.exists() else {}
+    files = _files_of(directory)
     ruleset = _read(files) if files else None
     rules = {rule.id: rule for rule in ruleset.rules} if ruleset else {}
     if answers.id in rules:
@@ -92,6 +92,18 @@ def scaffold(directory: Path, file: str, owner: str | None, answers: Answers, to
     span = _own_rule(done, answers.id).span
     tests = next(len(each.tests) for each in done.files if each.path == path)
     return Draft(Path(path), span.line if span else 1, tests)
+
+
+def is_begun(directory: Path) -> bool:
+    """Whether there are files of a rule set: their owner then answers for a new one as well. Raises OSError."""
+    return bool(_files_of(directory))
+
+
+def _files_of(directory: Path) -> dict[str, bytes]:
+    try:
+        return files_of(directory) if directory.exists() else {}
+    except NoRuleFiles:
+        return {}
 
 
 def _read(files: Mapping[str, bytes]) -> RuleSet:

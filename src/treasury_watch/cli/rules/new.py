@@ -32,7 +32,7 @@ def new(
     from zoneinfo import ZoneInfo
 
     from treasury_watch.adapters.rulefiles import default_rules
-    from treasury_watch.adapters.scaffolding import scaffold
+    from treasury_watch.adapters.scaffolding import is_begun, scaffold
     from treasury_watch.rules import RuleErrors
     from treasury_watch.rules.scaffold import Answers, NoScaffold
 
@@ -50,6 +50,8 @@ def new(
     answered = _answers(given)
     if answered["--action"] not in _ACTIONS:
         raise Failure(f"--action {answered['--action']}: use {', '.join(_ACTIONS)}")
+    if owner is None and sys.stdin.isatty() and not is_begun(directory):
+        owner = _asked("Owner, who answers for the rules of the new file, as in li@example.gov")
     where = answered.pop("--file")
     with failing_on(RuleErrors, NoScaffold):
         draft = scaffold(
@@ -74,7 +76,8 @@ def _answers(given: dict[str, tuple[str | None, str]]) -> dict[str, str]:
     missing = [name for name, (answer, _) in given.items() if answer is None]
     if missing and not sys.stdin.isatty():
         raise Failure(f"nothing says {', '.join(missing)}, and there is no terminal to ask at")
-    return {
-        name: typer.prompt(question, err=True).strip() if answer is None else answer
-        for name, (answer, question) in given.items()
-    }
+    return {name: _asked(question) if answer is None else answer for name, (answer, question) in given.items()}
+
+
+def _asked(question: str) -> str:
+    return str(typer.prompt(question, err=True)).strip()
