@@ -9,6 +9,7 @@ import pytest
 
 from tests.rules.texts import CARDS, LISTS, rule_file
 from treasury_watch.adapters.gitrules import UnknownRevision, files_at
+from treasury_watch.rules.limits import FILE_BYTES, SET_FILES
 
 WHEN = "  mode: shadow\n  when: {field: amount, gt: 1.00}\n"
 
@@ -102,3 +103,26 @@ def test_without_git_that_is_told(repository: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", str(repository))
     with pytest.raises(UnknownRevision, match="git is not installed"):
         files_at("HEAD", "rules")
+
+
+def test_of_a_file_that_is_too_large_no_more_is_read_than_shows_that(repository: Path) -> None:
+    (repository / "rules" / "tables" / "large.csv").write_bytes(b"x" * (FILE_BYTES.most + 1000))
+    (repository / "rules" / "tables" / "just.csv").write_bytes(b"x" * FILE_BYTES.most)
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "large")
+    files = files_at("HEAD", "rules")
+    sizes = {name: len(files[f"HEAD:rules/tables/{name}.csv"]) for name in ("large", "just")}
+    assert sizes == {"large": FILE_BYTES.most + 1, "just": FILE_BYTES.most}
+
+
+def test_too_many_files_and_none_are_told(repository: Path) -> None:
+    (repository / "docs").mkdir()
+    (repository / "docs" / "README.md").write_bytes(b"x")
+    for number in range(SET_FILES.most + 1):
+        (repository / "rules" / f"{number}.yaml").write_bytes(b"x")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "many")
+    with pytest.raises(UnknownRevision, match="HEAD: 1,005 rule files: a rule set has at most 1,000"):
+        files_at("HEAD", "rules")
+    with pytest.raises(UnknownRevision, match="HEAD:docs: no rule file there"):
+        files_at("HEAD:docs", "rules")

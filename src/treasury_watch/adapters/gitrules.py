@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from treasury_watch.adapters.rulefiles import PATTERNS, files_of
+from treasury_watch.rules.limits import FILE_BYTES, SET_FILES
 
 _REGULAR = ("100644", "100755")
 
@@ -19,7 +20,8 @@ def files_at(name: str, beside: str) -> dict[str, bytes]:
     """Path → content of a rule set. `name` is a directory; or a git revision, as of the directory `beside` (the other
     one of two; the current directory if that is none); or `REVISION:PATH`, with a path from the top of the repository.
 
-    Raises UnknownRevision, and OSError if a directory cannot be read.
+    Of a file that is too large, no more is read than shows that. Raises UnknownRevision, and OSError if a directory
+    cannot be read.
     """
     if Path(name).is_dir():
         return files_of(Path(name))
@@ -31,17 +33,33 @@ def files_at(name: str, beside: str) -> dict[str, bytes]:
     path = "" if path in (".", "./") else path.rstrip("/")
     tree = f"{commit.decode().strip()}:{path}"
     listed = _git(folder, name, "ls-tree", "-r", "-z", "--full-tree", tree).decode("utf-8", "surrogateescape")
-    found = {}
+    blobs = {}
     for line in filter(None, listed.split("\0")):
         about, _, file = line.partition("\t")
         mode, _, blob = about.split(" ")
         if any(file.count("/") == each.count("/") and fnmatchcase(file, each) for each in PATTERNS):
             if mode not in _REGULAR:
                 raise UnknownRevision(f"{name}: {file} is a link there, and links are not followed in git")
-            found[f"{revision}:{path}/{file}" if path else f"{revision}:{file}"] = _git(
-                folder, name, "cat-file", "blob", blob
-            )
-    return found
+            blobs[f"{revision}:{path}/{file}" if path else f"{revision}:{file}"] = blob
+    if not blobs:
+        raise UnknownRevision(f"{name}: no rule file there")
+    if len(blobs) > SET_FILES.most:
+        raise UnknownRevision(f"{name}: {len(blobs):,} rule files: a rule set has at most {SET_FILES.most:,}")
+    return {file: _blob(folder, name, blob) for file, blob in blobs.items()}
+
+
+def _blob(folder: Path, name: str, blob: str) -> bytes:
+    """The content of a file, cut off where it is larger than a rule set's may be."""
+    with subprocess.Popen(
+        ["git", "-C", str(folder), "cat-file", "blob", blob], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as git:
+        assert git.stdout is not None
+        data = git.stdout.read(FILE_BYTES.most + 1)
+        if len(data) > FILE_BYTES.most:
+            git.kill()
+    if git.returncode and len(data) <= FILE_BYTES.most:
+        raise UnknownRevision(f"{name}: git cannot read the file {blob}")
+    return data
 
 
 def _git(folder: Path, name: str, *arguments: str) -> bytes:
