@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -59,6 +60,7 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
         env={},  # Faust reads dozens of variables with plain names, such as WEB_PORT, and puts them first
         broker=[f"kafka://{server}" for server in servers],
         broker_credentials=faust_credentials(settings),
+        broker_client_id=f"treasury-watch-{platform.node()}-{settings.web_port}",  # `rules status` shows it
         # A worker that is gone is noticed after 6 s, the brokers' lowest default limit; a first member waits for none.
         broker_session_timeout=6.0,
         broker_heartbeat_interval=2.0,

@@ -17,6 +17,7 @@ from treasury_watch.cli.rules.publish import publish
 from treasury_watch.cli.rules.rollback import rollback
 from treasury_watch.cli.rules.schema import schema
 from treasury_watch.cli.rules.sign import sign
+from treasury_watch.cli.rules.status import status
 from treasury_watch.cli.rules.test import run_inline_tests
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
@@ -32,6 +33,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "sign": sign,
     "publish": publish,
     "rollback": rollback,
+    "status": status,
 }
 
 

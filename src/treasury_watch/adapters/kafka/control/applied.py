@@ -36,12 +36,14 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 class Standing(msgspec.Struct, frozen=True):
     """By what is judged: the record that made the rule set the current one, the one that holds its bundle (the same
-    one, but for a rollback), the last one of reference data that counts, and the hashes that decisions then carry.
+    one, but for a rollback), the last one of reference data that counts, the hash of the set as it was published, and
+    the hashes that decisions carry, which are those of the set with the tables of the reference topic.
     """
 
     rules: Place
     held_at: int
     reference: Place | None
+    published: str
     ruleset: str
     reference_hash: str
 

@@ -192,7 +192,7 @@ class ControlInputs:
             self._apart = wanted
             self._refuse(cause, f"rules and reference data do not go together: {first_line(error)}")
             return
-        standing = Standing(place, version.held_at, reference, ruleset.hash, ruleset.reference)
+        standing = Standing(place, version.held_at, reference, own.hash, ruleset.hash, ruleset.reference)
         self.newest = Ready(cause, standing, program)
 
     async def _read_rules(self) -> None:
