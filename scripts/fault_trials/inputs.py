@@ -14,9 +14,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from treasury_watch.adapters.approvals import Approvals
-from treasury_watch.adapters.bundles import bundle_of
+from treasury_watch.adapters.bundles import Bundle, bundle_of
 from treasury_watch.adapters.kafka.connection import BrokerError
-from treasury_watch.adapters.kafka.control.publishing import publish_rules
+from treasury_watch.adapters.kafka.control.publishing import NotPublished, publish_rules, roll_back
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.settings import Settings
 
@@ -57,8 +57,15 @@ class Inputs:
             await asyncio.sleep(self._chance.uniform(*RULES_SECONDS))
             bundle = bundles[self.rules % len(bundles)]
             with suppress(BrokerError, KafkaError, TimeoutError, OSError):
-                await asyncio.wait_for(publish_rules(self._settings, Approvals(), bundle), 2 * REQUEST_MS / 1000)
+                await asyncio.wait_for(self._make_current(bundle), 2 * REQUEST_MS / 1000)
                 self.rules += 1
+
+    async def _make_current(self, bundle: Bundle) -> None:
+        """A rule set is published once; from then on rolling back makes it current."""
+        try:
+            await publish_rules(self._settings, Approvals(), bundle)
+        except NotPublished:
+            await roll_back(self._settings, Approvals(), bundle.ruleset, None)
 
     async def _see(self) -> None:
         """Remembers cases as they come."""
