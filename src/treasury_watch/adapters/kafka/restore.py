@@ -22,6 +22,7 @@ from treasury_watch.engine.journal import BEGIN, WHOLE, Restoring, kind_of, numb
 RESET_HEADER = "reset"  # of a record that says: what is before it counts nothing
 _AT_ONCE = 50  # records, until others may go on
 _STEP_GROWTH = 4
+_POLL_MS = 20  # how long brokers may wait for more where there is nothing
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class StateTopic:
     async def last_number(self, partition: int) -> int | None:
         """The number of the last record of a partition's state; `None` where there is none, or it says none."""
         tp = TopicPartition(self._topic, partition)
-        async with reader(self._settings, [tp]) as consumer:
+        async with reader(self._settings, [tp], _POLL_MS) as consumer:
             last = await last_record(consumer, tp)
         try:
             return None if last is None else number_of(last.value or b"")
@@ -88,7 +89,7 @@ async def restore(
     started = monotonic()
     topic = settings.topic("state")
     tp = TopicPartition(topic, partition)
-    async with reader(settings, [tp]) as consumer:
+    async with reader(settings, [tp], _POLL_MS) as consumer:
         last = await last_record(consumer, tp)
         if last is None or _header(last.headers, RESET_HEADER) is not None:
             return None
