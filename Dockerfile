@@ -11,9 +11,12 @@ RUN python -m hatchling build -t wheel \
  && /opt/treasury-watch/bin/pip install --no-cache-dir --no-deps dist/*.whl
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --no-create-home treasury-watch
+RUN groupadd --system --gid 10001 treasury-watch \
+ && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin treasury-watch
 COPY --from=build /opt/treasury-watch /opt/treasury-watch
-ENV PATH=/opt/treasury-watch/bin:$PATH PYTHONUNBUFFERED=1
-USER 10001
+ENV PATH=/opt/treasury-watch/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# By number, so that Kubernetes can see that it is not root. Nothing that was copied is this user's: it runs on a
+# read-only file system and writes to TREASURY_WATCH_DATA_DIR only, by default in /tmp.
+USER 10001:10001
 ENTRYPOINT ["treasury-watch"]
 CMD ["worker"]
