@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test test-all lint bench
+.PHONY: help bootstrap demo test test-all lint bench audit
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -25,3 +25,6 @@ lint: bootstrap ## style, types and layers
 
 bench: bootstrap ## speed, latency and memory on this machine
 	.venv/bin/python -m benchmarks
+
+audit: bootstrap ## known weaknesses of what is locked; needs an index with advisories
+	.venv/bin/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r requirements.lock
