@@ -107,12 +107,18 @@ def test_one_instruction_is_judged_on_an_empty_history(explain: Explain) -> None
 def test_chinese_readers_get_chinese_words(explain: Explain) -> None:
     write("one.json", cash(1, "50000.00", purpose="抢险救灾"))
     out = explain("SUM-001", "--instruction", "one.json", "--lang", "zh").out
-    assert "SUM-001 revision 1 · 当日累计提现\n" in out
+    assert "SUM-001 第1版 · 当日累计提现\nlive · warn · on_missing pass · 自2025-01-01起\n" in out
     assert "命中，但例外适用，不计\n  累计50000.00元\n" in out
     assert "├─ ✓ 真  settlement 现金  = cash\n" in out
     assert (
         "withdrawn低于50,000.00则不命中，本笔为50,000.00；即支付金额低于50,000.00则不命中，本笔金额为50,000.00\n" in out
     )
+    assert (
+        "where settlement = cash: 1笔, 2025-03-05 09:00:00, 含本笔, budget_unit 101001, card_no ************0968\n"
+        in out
+    )
+    assert "\n例外\n  适用  li@example.org, 武财办7号, 至2025-12-31止\n" in out
+    assert out.endswith("\n全部规则的判定: pass [SUM-001]\n")
 
 
 @pytest.mark.parametrize("name", ["day.jsonl", "day.jsonl.gz"])

@@ -104,6 +104,40 @@ def test_a_failure_shows_expected_and_found_and_every_condition_with_its_values(
     ]
 
 
+def test_chinese_readers_get_chinese_words(test: Test) -> None:
+    write(RULES.replace("gte: 500000.00", "gt: 500000.00"))
+    status, out, _ = test("--lang", "zh", "--coverage")
+    assert status == 1
+    assert out.splitlines() == [
+        "rules/test.yaml:24:5: at the limit and one fen below: 第2步",
+        "  - 预期 warn [AMT-001]",
+        "  + 实际 pass []",
+        "  AMT-001 未命中",
+        "    ✗ 假  all",
+        "    ├─ ✗ 假  amount 500,000.00  > 500000.00",
+        "    └─ ✓ 真  settlement 转账  ≠ cash",
+        "    怎样会不同",
+        "      支付金额达到500,000.01起命中，本笔为500,000.00",
+        "rules/test.yaml:10:48: AMT-001: `settlement ≠ cash` 从未为假",
+        "3个条件中有1个在测试中从未为真或从未为假",
+        "1个文件共2个测试：1个未通过",
+    ]
+    write(RULES)
+    assert test("--lang", "zh").out.endswith("从未为假；--coverage 逐项列出\n1个文件共2个测试：全部通过\n")
+
+
+def test_a_disposition_that_has_nothing_to_decide_of_fails(test: Test) -> None:
+    write(RULES + "  - {at: 2h, dispose: return, of: 2}\n  - {at: 2h, dispose: release, of: 1}\n")
+    assert test().status == 0
+    write(RULES.replace("expect: pass}", "expect: pass}\n  - {at: 0h, dispose: release, of: 1}"))
+    status, out, _ = test()
+    assert status == 1
+    assert out.splitlines()[0] == (
+        "rules/test.yaml:24:5: at the limit and one fen below: step 2: nothing to release: "
+        "step 1 passed, and only what is warned of, intercepted or prohibited opens a case"
+    )
+
+
 def test_a_reason_that_differs_shows_both_texts(test: Test) -> None:
     write(RULES.replace('zh: "支付{amount}元"', 'zh: "付{amount}元"'))
     assert test().out.splitlines()[:3] == [

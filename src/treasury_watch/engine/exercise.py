@@ -27,10 +27,6 @@ class Gap:
     condition: str
     never: tuple[Literal["true", "false"], ...]
 
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}"
-        return f"{place}: {self.rule}: `{self.condition}` is never {' and never '.join(self.never)}"
-
 
 _BOTH = frozenset({True, False})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,3 +11,11 @@ import typer
 Directory = Annotated[
     Path | None, typer.Argument(metavar="DIR", help="Rule files; default: the rules that came with it.")
 ]
+
+
+class Language(StrEnum):
+    """The language of titles, reasons and words about them."""
+
+    zh = "zh"
+    en = "en"
+    both = "both"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from treasury_watch.cli.console import Failure, Json, emit_json, failing_on, note, progress
 from treasury_watch.cli.files import Rules
+from treasury_watch.cli.rules.arguments import Language
 
 if TYPE_CHECKING:
     from treasury_watch.adapters.explanation import Explained
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
 
 BOM = b"\xef\xbb\xbf"
-
-
-class Language(StrEnum):
-    zh = "zh"
-    en = "en"
-    both = "both"
 
 
 def explain(
@@ -117,10 +111,8 @@ def _in_file(engine: Engine, rule: Rule, path: Path, instruction_id: str) -> Exp
 
 
 def _show(found: Explained, language: str) -> None:
-    from treasury_watch.cli.rules.tree import detail_lines, show, summary_lines
+    from treasury_watch.cli.rules.tree import detail_lines, show, summary_lines, verdict_line
 
-    decision = found.decision
     show(summary_lines(found.explanation, language))  # type: ignore[arg-type]
     show(detail_lines(found.explanation, language))  # type: ignore[arg-type]
-    hits = ", ".join(f"{hit.rule}{'' if hit.mode == 'live' else f' ({hit.mode})'}" for hit in decision.hits)
-    typer.echo(f"verdict of all rules: {decision.verdict} [{hits}]{', late' if decision.late else ''}")
+    show([verdict_line(found.decision, language)])  # type: ignore[arg-type]

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from treasury_watch.cli.console import Failure, Json, emit_json, failing_on, note
-from treasury_watch.cli.rules.arguments import Directory
+from treasury_watch.cli.rules.arguments import Directory, Language
 
 if TYPE_CHECKING:
-    from rich.text import Text as Line
-
-    from treasury_watch.engine.ruletest import Difference, TestFailure, TestRun
+    from treasury_watch.engine.ruletest import TestRun
     from treasury_watch.rules.schema import RuleSet
 
 POLL_SECONDS = 0.4
@@ -32,6 +28,7 @@ def run_inline_tests(
     coverage: Annotated[
         bool, typer.Option("--coverage", help="List the conditions that no test made true, or none made false.")
     ] = False,
+    language: Annotated[Language, typer.Option("--lang", help="The language of what a failure shows.")] = Language.en,
     as_json: Json = False,
 ) -> None:
     """Runs the tests in rule files. Exit status 1 when one fails or none is there for a rule, 2 when the rules do not
@@ -41,13 +38,13 @@ def run_inline_tests(
 
     directory = directory or default_rules()
     if watch:
-        raise typer.Exit(_watch(directory, rule_id, coverage=coverage, as_json=as_json))
-    status = _run(directory, rule_id, coverage=coverage, as_json=as_json)
+        raise typer.Exit(_watch(directory, rule_id, language, coverage=coverage, as_json=as_json))
+    status = _run(directory, rule_id, language, coverage=coverage, as_json=as_json)
     if status:
         raise typer.Exit(status)
 
 
-def _watch(directory: Path, rule_id: str | None, *, coverage: bool, as_json: bool) -> int:
+def _watch(directory: Path, rule_id: str | None, language: Language, *, coverage: bool, as_json: bool) -> int:
     """Runs the tests now and after each change, until the user ends it; the exit status of the last run."""
     from treasury_watch.adapters.watching import changes
 
@@ -56,7 +53,7 @@ def _watch(directory: Path, rule_id: str | None, *, coverage: bool, as_json: boo
         watched = changes(directory, lambda: time.sleep(POLL_SECONDS))
         while True:
             try:
-                status = _run(directory, rule_id, coverage=coverage, as_json=as_json)
+                status = _run(directory, rule_id, language, coverage=coverage, as_json=as_json)
             except (Failure, OSError) as error:  # the next change may put it right
                 note(str(error))
                 status = 2
@@ -66,9 +63,11 @@ def _watch(directory: Path, rule_id: str | None, *, coverage: bool, as_json: boo
         return status
 
 
-def _run(directory: Path, rule_id: str | None, *, coverage: bool, as_json: bool) -> int:
+def _run(directory: Path, rule_id: str | None, language: Language, *, coverage: bool, as_json: bool) -> int:
     """Runs the tests once; the exit status."""
     from treasury_watch.adapters.rulefiles import load
+    from treasury_watch.cli.rules.run_text import run_lines
+    from treasury_watch.cli.rules.tree import show
     from treasury_watch.engine.ruletest import run
     from treasury_watch.rules import RuleErrors
 
@@ -80,7 +79,7 @@ def _run(directory: Path, rule_id: str | None, *, coverage: bool, as_json: bool)
     if as_json:
         emit_json(_json(result))
     else:
-        _show(result, rule_id, coverage=coverage)
+        show(run_lines(result, language.value, by_test=rule_id is not None, coverage=coverage))
     if rule_id is not None and not result.tests:
         note(f"no test expects {rule_id}, names it or makes it hit")
         return 1
@@ -133,63 +132,3 @@ def _json(result: TestRun) -> dict[str, Any]:
             ],
         },
     }
-
-
-def _show(result: TestRun, rule_id: str | None, *, coverage: bool) -> None:
-    if rule_id is not None:
-        for test in result.tests:
-            typer.echo(f"{'✗' if test.failed else '✓'} {test.name}")
-    for failure in result.failures:
-        _show_failure(failure)
-    gaps, conditions = result.exercise.gaps, result.exercise.conditions
-    if coverage:
-        for gap in gaps:
-            typer.echo(str(gap))
-    if gaps:
-        more = "" if coverage else "; --coverage lists them"
-        typer.echo(f"{len(gaps)} of {_count(conditions, 'condition')} never true or never false in tests{more}")
-    failed = sum(test.failed for test in result.tests)
-    outcome = f"{failed} failed" if failed else "all passed"
-    typer.echo(f"{_count(len(result.tests), 'test')} in {_count(result.files, 'file')}: {outcome}")
-
-
-def _show_failure(failure: TestFailure) -> None:
-    from rich.text import Text as Line
-
-    from treasury_watch.cli.rules.tree import detail_lines, outcome_line, show
-
-    place = f"{failure.file}:{failure.line}:{failure.column}"
-    told = "" if failure.differences else f": {failure.message}"
-    lines = [Line.assemble((f"{place}: {failure.test}", "bold"), f": step {failure.step}{told}")]
-    for difference in failure.differences:
-        lines += [Line("  ").append_text(line) for line in _difference_lines(difference)]
-    for explanation in failure.explanations:
-        lines.append(
-            Line.assemble("  ", (f"{explanation.rule.id} ", "bold")).append_text(outcome_line(explanation, "en"))
-        )
-        lines += [Line("    ").append_text(line) for line in detail_lines(explanation, "en")]
-    show(lines)
-
-
-def _difference_lines(difference: Difference) -> Iterator[Line]:
-    """Expected and found on two lines, with what is different in the middle set off."""
-    from rich.text import Text as Line
-
-    expected, found = difference.expected, difference.found
-    head = _alike(expected, found)
-    tail = _alike(expected[head:][::-1], found[head:][::-1])
-    for mark, text, style in (("-", expected, "red"), ("+", found, "green")):
-        end = len(text) - tail
-        label = "expected" if mark == "-" else "found   "
-        yield Line.assemble(
-            (f"{mark} {label} {text[:head]}", style), (text[head:end], f"{style} bold underline"), (text[end:], style)
-        )
-
-
-def _alike(one: str, other: str) -> int:
-    """How many characters two texts begin with in common."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

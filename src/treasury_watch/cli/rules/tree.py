@@ -8,7 +8,7 @@ from typing import Literal
 from rich.text import Text as Line
 
 from treasury_watch.cli.console import console, on_one_line
-from treasury_watch.domain.verdict import Text
+from treasury_watch.domain.verdict import Decision, Text
 from treasury_watch.engine.explain import Entries, Exempt, Explanation, Node, Term
 from treasury_watch.engine.shown import Shown
 
@@ -39,6 +39,20 @@ _MODES = {
     "retired": Text(zh="已停用：不再判定", en="retired: no longer judged"),
 }
 _MISSING = Text(zh="缺少", en="missing")
+_REVISION = Text(zh="第{}版", en="revision {}")
+_FROM = Text(zh="自{}起", en="from {}")
+_UNTIL = Text(zh="至{}前", en="until {}")
+_EXPIRES = Text(zh="至{}止", en="until {}")
+_SPAN = Text(zh="{}至{}", en="{} to {}")
+_OWN = {
+    True: Text(zh="含本笔", en="this one included"),
+    False: Text(zh="不含本笔", en="this one not included"),
+}
+_APPLIES = Text(zh="适用", en="applies")
+_EXPIRED = Text(zh="已过期", en="expired")
+_DOES_NOT_APPLY = Text(zh="不适用", en="does not apply")
+_VERDICT = Text(zh="全部规则的判定", en="verdict of all rules")
+_LATE = Text(zh="迟到", en="late")
 _HEADINGS = {
     "params": Text(zh="参数", en="Params"),
     "features": Text(zh="特征", en="Features"),
@@ -58,8 +72,10 @@ def summary_lines(explanation: Explanation, language: Language) -> Iterator[Line
     """The rule, the payment, and what the rule says of it."""
     rule, paid = explanation.rule, explanation.instruction
     title = said(rule.title, language, " · ")
-    yield Line.assemble((f"{rule.id}", "bold"), f" revision {rule.revision} · {title}")
-    days = [f"{word} {day}" for word, day in (("from", rule.effective_from), ("until", rule.effective_until)) if day]
+    yield Line.assemble((f"{rule.id}", "bold"), f" {word(_REVISION, language, rule.revision)} · {title}")
+    days = [
+        word(text, language, day) for text, day in ((_FROM, rule.effective_from), (_UNTIL, rule.effective_until)) if day
+    ]
     yield Line(" · ".join([rule.mode, rule.action, f"on_missing {rule.on_missing}", *days]), "dim")
     currency = paid.currency or "CNY"
     yield Line(
@@ -90,6 +106,18 @@ def detail_lines(explanation: Explanation, language: Language) -> Iterator[Line]
     yield from _section("turns", turns, language)
 
 
+def verdict_line(decision: Decision, language: Language) -> Line:
+    """What all rules come to."""
+    hits = ", ".join(f"{hit.rule}{'' if hit.mode == 'live' else f' ({hit.mode})'}" for hit in decision.hits)
+    late = f", {word(_LATE, language)}" if decision.late else ""
+    return Line(f"{word(_VERDICT, language)}: {decision.verdict} [{hits}]{late}")
+
+
+def word(text: Text, language: Language, *values: object) -> str:
+    """A short text in Chinese for those who read Chinese alone, else in English, with values in its places."""
+    return (text.zh if language == "zh" else text.en).format(*values)
+
+
 def said(text: Text, language: Language, between: str = " ") -> str:
     """A text in one language, or in both."""
     return between.join(dict.fromkeys(_each(text, language)))
@@ -117,8 +145,8 @@ def _tree(node: Node, language: Language, first: str = "", rest: str = "") -> It
 
 
 def _condition(node: Node, language: Language) -> Line:
-    mark, word, style = _TRUTHS[node.truth]
-    line = Line.assemble((f"{mark} {said(word, language)}", style), "  ")
+    mark, truth, style = _TRUTHS[node.truth]
+    line = Line.assemble((f"{mark} {said(truth, language)}", style), "  ")
     if node.subject is None:
         return line.append(node.form)
     line.append(f"{node.subject.phrase} ").append_text(_value(node.subject.value, language)).append(f"  {node.test}")
@@ -142,30 +170,36 @@ def _value(shown: Shown | None, language: Language) -> Line:
 
 def _param(term: Term, language: Language) -> Line:
     line = Line(f"{term.phrase.removeprefix('$')} ").append_text(_value(term.value, language))
-    since = [f"from {term.since}"] if term.since else []
+    since = [word(_FROM, language, term.since)] if term.since else []
     segment = [_value(term.segment, language).plain] if term.segment else []
     return line.append(f"  {', '.join([*since, *segment])}", "dim") if since or segment else line
 
 
 def _feature(term: Term, language: Language) -> Line:
     line = Line(f"{term.phrase} ").append_text(_value(term.value, language)).append(f"  {term.formula}", "dim")
-    return line if term.entries is None else line.append(f": {_entries(term.entries)}", "dim")
+    return line if term.entries is None else line.append(f": {_entries(term.entries, language)}", "dim")
 
 
-def _entries(entries: Entries) -> str:
+def _entries(entries: Entries, language: Language) -> str:
     keys = "".join(f", {name} {shown.plain}" for name, shown in entries.by)
     if not entries.count or entries.first is None or entries.last is None:
-        return f"no entries{keys}"
+        return word(_count(0), language) + keys
     first, last = (each.isoformat(sep=" ", timespec="seconds")[:19] for each in (entries.first, entries.last))
-    span = first if first == last else f"{first} to {last}"
-    own = "this one included" if entries.own else "this one not included"
-    return f"{entries.count} {'entry' if entries.count == 1 else 'entries'}, {span}, {own}{keys}"
+    span = first if first == last else word(_SPAN, language, first, last)
+    return f"{word(_count(entries.count), language)}, {span}, {word(_OWN[entries.own], language)}{keys}"
+
+
+def _count(entries: int) -> Text:
+    if entries == 0:
+        return Text(zh="无", en="no entries")
+    return Text(zh=f"{entries}笔", en="1 entry" if entries == 1 else f"{entries} entries")
 
 
 def _exceptions(exceptions: tuple[Exempt, ...], language: Language) -> Iterator[Line]:
     for each in exceptions:
-        state = "applies" if each.applies else "expired" if each.expired else "does not apply"
+        state = _APPLIES if each.applies else _EXPIRED if each.expired else _DOES_NOT_APPLY
+        until = word(_EXPIRES, language, each.expires)
         yield Line.assemble(
-            (state, "yellow" if each.applies else "dim"), f"  {each.owner}, {each.basis}, until {each.expires}"
+            (word(state, language), "yellow" if each.applies else "dim"), f"  {each.owner}, {each.basis}, {until}"
         )
         yield from (Line("  ").append_text(line) for line in _tree(each.node, language))
