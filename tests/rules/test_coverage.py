@@ -43,6 +43,12 @@ def test_risk_points_stand_in_the_order_of_a_payment() -> None:
     assert [each.point.step for each in covered("", points=points).points] == ["allotment", "payment", "card", None]
 
 
+def test_what_people_decide_is_no_step_that_just_misses_a_rule() -> None:
+    hit = "pay: {amount: 2.00}, expect: {warn: [RULE-001]}\n"
+    assert "boundary miss" in rule_with("{field: amount, gt: 1.00}", hit + "dispose: return, of: 1\n").lacks
+    assert rule_with("{field: amount, gt: 1.00}", hit + "pay: {}, expect: pass\n").boundary_miss
+
+
 def test_a_rule_without_a_risk_point_or_with_an_unknown_one_is_told() -> None:
     found = covered("", "  risk_point: RP-2\n", "  risk_point: RP-1\n", "  mode: draft\n")
     assert [rule.id for rule in found.pointless] == ["RULE-001", "RULE-002"]
