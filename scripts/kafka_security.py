@@ -70,11 +70,11 @@ def make_secrets(folder: Path) -> None:
     partial.rename(folder)
 
 
-def certify(folder: Path) -> None:
-    """The authority, a certificate for the broker on 127.0.0.1 and one for a client, on elliptic curves."""
+def certify(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") -> None:
+    """The authority, a certificate for a broker of these names and one for a client, on elliptic curves."""
     openssl(folder, *new_certificate("ca", "treasury-watch throwaway CA"), "-addext", "keyUsage=critical,keyCertSign")
     signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE")
-    openssl(folder, *new_certificate(BROKER, BROKER), *signed, "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")
+    openssl(folder, *new_certificate(BROKER, BROKER), *signed, "-addext", f"subjectAltName={names}")
     openssl(folder, *new_certificate("client", "client"), *signed, "-addext", "extendedKeyUsage=clientAuth")
     (folder / "ca.key").unlink()
     key = folder / "broker.key"
