@@ -37,8 +37,11 @@ def fencing() -> None:
 
 
 def order() -> None:
-    """An offset is committed when the outputs are there, whether the state that contains it is written or not."""
+    """An offset is committed when the outputs are there, and the state that contains it is written a while later."""
+    from treasury_watch.adapters.kafka import app
     from treasury_watch.adapters.kafka.partition import Partition
+
+    app.WRITE_SECONDS = 2.0
 
     settle = Partition._settle
 

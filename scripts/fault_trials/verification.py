@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from .topics import OUTPUTS, Sample
 from .undisturbed import Expected, Run
 
 NEVER = 2**63
+LONGEST = 600  # characters of a difference that are shown
 _MOMENT = re.compile(rb',"decided_at":"([0-9T:.+Z-]{20,35})"\}$')
 
 
@@ -102,6 +104,7 @@ def _sequence(where: str, expected: Sequence[Expected], published: Sequence[Any]
 def _contents(where: str, expected: Sequence[Expected], published: Sequence[Any]) -> list[str]:
     wanted = {each.source: each for each in expected}
     other: dict[str, list[int]] = {"key": [], "content": [], "headers": []}
+    shown = ""
     for record in published:
         source = _source(record)
         if source not in wanted:
@@ -111,9 +114,24 @@ def _contents(where: str, expected: Sequence[Expected], published: Sequence[Any]
             other["key"].append(source)
         if not _same_value(record, each):
             other["content"].append(source)
+            shown = shown or f"; the first: {_difference(record.value, each.value)}"
         if not _same_headers(record, each):
             other["headers"].append(source)
-    return [f"{where}: other {what}: those of payments {_some(sources)}" for what, sources in other.items() if sources]
+    return [
+        f"{where}: other {what}: those of payments {_some(sources)}{shown if what == 'content' else ''}"
+        for what, sources in other.items()
+        if sources
+    ]
+
+
+def _difference(found: bytes | None, expected: bytes | None) -> str:
+    """Where two values differ, if they are JSON objects: the fields, with what was found and expected."""
+    try:
+        one, other = json.loads(found or b""), json.loads(expected or b"")
+    except ValueError:
+        return f"found {found!r}, expected {expected!r}"[:LONGEST]
+    names = [name for name in {**other, **one} if name != "decided_at" and one.get(name) != other.get(name)]
+    return "; ".join(f"{name}: found {one.get(name)}, expected {other.get(name)}"[:LONGEST] for name in names)
 
 
 def _same_value(record: Any, expected: Expected) -> bool:
