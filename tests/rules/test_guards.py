@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from tests.builders import make_instruction
 from tests.engine.bench import Bench
+from tests.engine.paying import engine_of, pay, shows
 from tests.properties.test_conditions import LISTS, TABLES, instructions, nested, plain_leaves
 from tests.rulesets import DAY, HOUR, aggregate, leaf, ref, yuan
 from treasury_watch.rules.forms.arithmetic import Arithmetic
@@ -142,3 +143,13 @@ def test_a_long_feature_may_ask_what_is_asked_once_for_each_text() -> None:
     assert bench.judge(make_instruction(purpose="酒", amount="1.00")) == [False, True, False, True]
     assert bench.judge(make_instruction(purpose="水", amount="1.00")) == [False, False, False, True]
     assert bench.judge(make_instruction(purpose="水", amount="1.00", budget_unit="other"))[-1] is False
+
+
+@pytest.mark.parametrize("test", [("contains_any", ("烟",)), ("matches", "烟+")])
+def test_what_is_found_of_long_texts_is_not_remembered_since_they_would_fill_the_memory(test: tuple[str, Any]) -> None:
+    counted = aggregate("count", "instruction_id", "budget_unit", window_us=HOUR, where=leaf("purpose", *test))
+    engine = engine_of(shows(counted))
+    engine.assess([pay(length, purpose="x" * length) for length in (64, 65, 60_000)])
+    names = engine.program.judge(engine.program.days.of(0)).__globals__
+    memories = [getattr(each, "remembered", each) for each in names.values()]
+    assert [each.cache_info().currsize for each in memories if hasattr(each, "cache_info")] == [1]

@@ -34,7 +34,7 @@ WORDS = Record(
     ),
 )
 _PATTERN_MEMORY = limits.PATTERN_BYTES.most  # bounds the compiled form of a pattern, as MAX_TEXT does its text
-_LONG_TEXT = 64  # characters: what a pattern says of longer texts is not remembered
+_LONG_TEXT = 64  # characters: what is found of longer texts is not remembered, or they would fill the memory
 _REMEMBERED = 16_384  # texts a pattern
 _NOWHERE = (-1, -1)  # where RE2 says that a pattern without a match is
 
@@ -60,7 +60,9 @@ class ContainsAny(Operator):
         key = (operand.name, *operand.excepted) if isinstance(operand, WordList) else operand
         listed = isinstance(operand, WordList)
         words = coder.constant(("words", listed, kind, key), lambda: _words(operand, coder, kind))
-        return f"{words}.{'any_in' if coder.remembers else 'remembered'}({x}, day.ordinal)"
+        if coder.remembers:
+            return f"{words}.any_in({x}, day.ordinal)"
+        return f"({words}.remembered if len({x}) <= {_LONG_TEXT} else {words}.any_in)({x}, day.ordinal)"
 
     def holds(self, judged: Judging, left: Any, kind: Kind, operand: Any) -> Truth:
         if not isinstance(operand, WordList):
