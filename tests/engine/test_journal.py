@@ -308,6 +308,46 @@ def test_read_with_other_rules_it_is_what_they_would_have_taken_over() -> None:
     assert restored(life.records, OTHER).finished().dump() == Engine.load(OTHER, life.engine.dump()).dump()
 
 
+@pytest.mark.parametrize("written", ["in the first", "in the second", "in the third"])
+def test_rules_that_came_back_have_lost_what_the_others_did_not_keep(written: str) -> None:
+    life = Life()
+
+    def pay_some(start: int, count: int, **fields: Any) -> None:
+        for number in range(start, start + count):
+            life.pay(pay(number, number / 3, f"{number % 9 * 70}.00", payee_account=f"622{number % 3}", **fields))
+            life.write()
+
+    pay_some(0, 20)
+    if written == "in the first":
+        life.rotate()
+    pay_some(20, 3)
+    life.switch(OTHER)
+    if written == "in the second":
+        life.rotate()
+    pay_some(23, 4)
+    pay_some(100, 4, jurisdiction="420300")
+    life.switch(PROGRAM)
+    if written == "in the third":
+        life.rotate()
+    pay_some(27, 9)
+    for number in (8, 17, 26, 35):
+        life.engine.dispose("420100", f"I{number}", f"D{number}", "release")
+    life.write()
+    assert restored(life.records).finished().dump() == life.engine.dump()
+
+
+def test_rules_that_come_now_find_what_they_would_have_found_at_that_position() -> None:
+    """Also of a scope that came, and with watermarks that went on, after the rotation was whole."""
+    life = Life()
+    life.pay(*(pay(number, number, f"{number * 50}.00") for number in range(20)))
+    life.rotate()
+    life.pay(pay(50, 40), pay(51, 41, jurisdiction="420300"), pay(52, 42, "600.00", jurisdiction="420300"))
+    life.write()
+    found = restored(life.records, OTHER).finished()
+    life.engine.switch(OTHER)
+    assert found.dump() == life.engine.dump()
+
+
 def test_more_series_than_a_number_has_bits() -> None:
     life = Life(WIDE)
     life.pay(*(pay(number, number, f"{number * 4}.00") for number in range(20)))

@@ -224,13 +224,14 @@ class Restoring:
         self._digest = _START
         self._effects: list[list[Any]] = []  # those whose position has not come: until then they count nothing
         self._layout: Layout | None = None
+        self._since: dict[str, list[int]] = {}  # of each scope, by the series of the layout
         self._kinds: dict[int, Callable[..., None]] = {
             SCOPE: self._take_scope,
             IDS: self._take_ids,
             ENTRIES: self._take_entries,
             WHOLE: self._end,
-            RULES: self._read_as,
-            SINCE: self._take_since,
+            RULES: self._change_rules,
+            SINCE: self._since.update,
         }
 
     def take(self, record: bytes) -> None:
@@ -259,10 +260,13 @@ class Restoring:
         """The engine, when all records are taken. Raises StateError when they do not make a whole state."""
         if not self.whole or self.position is None:
             raise StateError("the records end before the state is whole")
+        assert self._layout is not None
         state = self.engine.state
+        unknown = [state.start] * len(self._layout.series)  # of scopes that came after all that was said of them
         state.warming = frozenset()
-        for scope in state.scopes.values():
-            state.know(scope, scope.since)
+        for key, scope in state.scopes.items():
+            since = self._since.get(key, unknown)
+            state.know(scope, state.kept_since(self._layout, self._translation, since, scope.watermark))
         return self.engine
 
     def _take(self, body: list[Any]) -> None:
@@ -297,25 +301,30 @@ class Restoring:
         self._rows = Rows(self._layout)
         self._translation = Translation(self._layout, self.engine.state.rows.layout)
 
+    def _change_rules(self, layout: Any) -> None:
+        """Other rules took the state over: of what they did not keep nothing was left, whoever reads it."""
+        state = self.engine.state
+        found = msgspec.convert(layout, Layout)
+        there, back = Translation(state.rows.layout, found), Translation(found, state.rows.layout)
+        for scope in state.scopes.values():
+            for index, number in enumerate(there.numbers):
+                if number is None:
+                    scope.forget_series(index, state.series[index].symbolic)
+            for case in scope.cases.values():
+                case.row = back.row(there.row(case.row))
+        self._since.clear()
+        self._read_as(layout)
+
     def _end(self) -> None:
         self.whole = True
 
     def _scope(self, key: str) -> Scope:
         return self.engine.state.scopes.get(key) or self.engine.state.new_scope(key)
 
-    def _kept(self, scope: Scope, since: list[int]) -> list[int]:
-        assert self._layout is not None
-        return self.engine.state.kept_since(self._layout, self._translation, since, scope.watermark)
-
-    def _take_since(self, found: dict[str, list[int]]) -> None:
-        for key, since in found.items():
-            scope = self._scope(key)
-            scope.since = self._kept(scope, since)
-
     def _take_scope(self, key: str, watermark: int, since: list[int], first: bool, cases: list[Any]) -> None:
         scope = self._scope(key)
         scope.watermark = watermark
-        scope.since = self._kept(scope, since)
+        self._since[key] = since
         if first:
             scope.cases.clear()
         for cells in cases:

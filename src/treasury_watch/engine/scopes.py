@@ -77,6 +77,12 @@ class Scope:
             for symbol in packed[len(packed) // 2 :]:
                 self.symbols.release(symbol)
 
+    def forget_series(self, index: int, symbolic: bool) -> None:
+        """Forgets all entries of a series."""
+        if symbolic:
+            self.forget_symbols(index)
+        self.series[index] = {}
+
     def take_back(self, rows: Rows, series: int, row: Row) -> None:
         """Removes a row's entries again from the series that are bits of `series`; one that is forgotten is gone."""
         for index, key_at, value_at, symbolic in rows.members(series):
