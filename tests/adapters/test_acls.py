@@ -66,7 +66,7 @@ def test_workers_may_use_the_ids_under_which_they_take_over() -> None:
 
 def test_prefix_group_and_principals_go_into_the_entries() -> None:
     settings = load_settings(group="tw", topic_prefix="city.")
-    found = entries(settings, principals({"worker": "User:CN=tw-worker,O=市财政局"}))
+    found = entries(settings, principals({"worker": ["User:CN=tw-worker,O=市财政局"]}))
     assert Entry("User:CN=tw-worker,O=市财政局", "topic", "city.state", False, "delete") in found
     assert Entry("User:console", "topic", "city.dispositions", False, "write") in found
     assert len(found) == len(set(found))
@@ -98,9 +98,10 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Runner:
 
 
 def test_the_list_names_who_has_a_role(cli: Runner) -> None:
-    status, out, err = cli("acls", "list", "--principal", "console=User:CN=console")
+    status, out, err = cli("acls", "list", "--principal", "console=User:CN=a", "--principal", "console=User:CN=b")
     assert (status, err) == (0, "")
-    assert "User:CN=console       topic             treasury.dispositions               read, write\n" in out
+    for name in ("User:CN=a", "User:CN=b"):
+        assert f"{name:<20}  topic             treasury.dispositions               read, write\n" in out
     assert "User:console" not in out
 
 

@@ -5,7 +5,7 @@ Six roles, each with the least that its work takes. Only the standard library is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -81,6 +81,6 @@ def transactional_prefix(topic_prefix: str, group: str) -> str:
     return f"{group}-{topic_prefix}payments-"
 
 
-def principals(named: Mapping[Role, str]) -> dict[Role, str]:
-    """The principal of every role as brokers know it: the one that is named, else `User:` and the role."""
-    return {role: named.get(role, f"User:{role}") for role in ROLES}
+def principals(named: Mapping[Role, Sequence[str]]) -> dict[Role, Sequence[str]]:
+    """Who has each role, as brokers know them: those who are named, else `User:` and the role."""
+    return {role: named.get(role) or [f"User:{role}"] for role in ROLES}

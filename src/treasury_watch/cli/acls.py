@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +19,7 @@ Principals = Annotated[
     typer.Option(
         "--principal",
         metavar="ROLE=PRINCIPAL",
-        help="Who has the role, as brokers call it, if not User:ROLE; may be repeated.",
+        help="Who has the role, as brokers call it, if not User:ROLE; may be repeated, also for a role.",
     ),
 ]
 
@@ -41,7 +42,7 @@ def list_acls(named: Principals = None, as_json: Json = False) -> None:
             [
                 {
                     "role": right.role,
-                    "principal": principals[right.role],
+                    "principals": principals[right.role],
                     "resource": right.resource,
                     "name": right.name,
                     "pattern": "prefixed" if right.prefixed else "literal",
@@ -54,7 +55,8 @@ def list_acls(named: Principals = None, as_json: Json = False) -> None:
     for right in table:
         name = right.name + ("…" if right.prefixed else "")
         operations = ", ".join(right.operations)
-        typer.echo(f"{principals[right.role]:<20}  {right.resource:<16}  {name:<34}  {operations}")
+        for principal in principals[right.role]:
+            typer.echo(f"{principal:<20}  {right.resource:<16}  {name:<34}  {operations}")
 
 
 def create(named: Principals = None, as_json: Json = False) -> None:
@@ -91,10 +93,10 @@ def _row(entry: Entry) -> dict[str, object]:
     }
 
 
-def _principals(named: list[str] | None) -> dict[Role, str]:
+def _principals(named: list[str] | None) -> dict[Role, Sequence[str]]:
     from treasury_watch.adapters.acls import ROLES, principals
 
-    given: dict[Role, str] = {}
+    given: dict[Role, list[str]] = {}
     for each in named or ():
         role, _, principal = each.partition("=")
         kind, _, name = principal.partition(":")
@@ -103,5 +105,5 @@ def _principals(named: list[str] | None) -> dict[Role, str]:
                 f"--principal {each}: expected ROLE=PRINCIPAL, such as worker=User:tw-worker; roles are "
                 f"{', '.join(ROLES)}"
             )
-        given[role] = principal
+        given.setdefault(role, []).append(principal)
     return principals(given)

@@ -47,7 +47,7 @@ class AclReport(NamedTuple):
     unexpected: list[Entry]
 
 
-async def create_acls(settings: Settings, principals: Mapping[Role, str]) -> AclReport:
+async def create_acls(settings: Settings, principals: Mapping[Role, Sequence[str]]) -> AclReport:
     """Creates what is missing; a second call changes nothing, and nothing is ever taken away.
 
     `unexpected` is what others, or these principals beyond the table, may do with our topics, the workers' group and
@@ -61,11 +61,12 @@ async def create_acls(settings: Settings, principals: Mapping[Role, str]) -> Acl
     return AclReport(missing, [entry for entry in wanted if entry in there], _unexpected(there, wanted))
 
 
-def entries(settings: Settings, principals: Mapping[Role, str]) -> list[Entry]:
+def entries(settings: Settings, principals: Mapping[Role, Sequence[str]]) -> list[Entry]:
     """The table as entries, one for each operation, each once and in the order of the table."""
     every = (
-        Entry(principals[right.role], right.resource, right.name, right.prefixed, operation)
+        Entry(principal, right.resource, right.name, right.prefixed, operation)
         for right in rights(settings.topic_prefix, settings.group)
+        for principal in principals[right.role]
         for operation in right.operations
     )
     return list(dict.fromkeys(every))
