@@ -74,3 +74,5 @@ def test_a_library_repeats_itself_once_in_ten_seconds_and_we_as_often_as_we_like
     ]
     assert passes("aiokafka", "something else: %s", 0.2)
     assert [passes("treasury_watch.x", "cannot connect to %s", second) for second in (0, 0.1)] == [True, True]
+    faust_says = "treasury_watch.adapters.kafka.driver"  # in the name of our subclass
+    assert [passes(faust_says, "has not committed %s", second) for second in (0, 0.1)] == [True, False]

@@ -60,7 +60,7 @@ class Calm(logging.Filter):
         self._last: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.startswith("treasury_watch"):
+        if record.name.startswith("treasury_watch") and record.name not in _NOISY:
             return True
         message = (record.name, str(record.msg))
         if record.created - self._last.get(message, 0.0) < _CALM_SECONDS:
