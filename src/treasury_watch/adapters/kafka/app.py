@@ -67,6 +67,7 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
         broker_rebalance_timeout=8.0,
         broker_max_poll_interval=3600.0,  # rebuilding windows is not being stuck
         broker_commit_interval=0.5,
+        broker_commit_livelock_soft_timeout=1e9,  # else the first payment after five quiet minutes is called stuck
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
         producer_request_timeout=40.0,  # then a publish has failed, and the worker stops; Faust waits for 20 minutes
