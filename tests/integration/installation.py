@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from tests.builders import make_instruction
 from treasury_watch.adapters.embedded import free_port
 from treasury_watch.adapters.kafka.publish import Message, payments_producer, send_payments
-from treasury_watch.adapters.kafka.topics import create_topics
+from treasury_watch.adapters.kafka.topics import create_topics, partitions_of
 from treasury_watch.adapters.settings import PREFIX, Settings, load_settings
 from treasury_watch.adapters.wire import encode_instruction
 from treasury_watch.domain.payment import Instruction
@@ -169,7 +169,7 @@ class Installation:
         return [
             TopicPartition(self.settings.topic(name), number)
             for name in names
-            for number in range(self.settings.partitions)
+            for number in range(partitions_of(name, self.settings))
         ]
 
 

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import faust
@@ -29,6 +30,7 @@ from treasury_watch.adapters.logs import mute_libraries
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
 
+APPLY_SECONDS = 0.5
 WRITE_SECONDS = 0.2  # between two writings of what changed: so much, and what they take, is judged again after a crash
 
 log = logging.getLogger(__name__)
@@ -134,7 +136,8 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
 
     async def apply_inputs() -> None:
         while not app.should_stop:
-            await steering.changed.wait()
+            with suppress(TimeoutError):  # what was published before may have to be judged again first
+                await asyncio.wait_for(steering.changed.wait(), APPLY_SECONDS)
             steering.changed.clear()
             await assignment.apply()
 

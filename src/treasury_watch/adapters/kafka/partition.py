@@ -204,7 +204,10 @@ class Partition:
                 self._turn.release()
 
     async def apply(self) -> None:
-        """Applies the control inputs that are due: first on record, then in force. What fails is told `on_failure`."""
+        """Applies the control inputs that are due: first on record, then in force. What fails is told `on_failure`.
+
+        What was published before this worker had the partition was judged without them, and is judged again so.
+        """
         applying = self.applying
         if applying is None or self._failed:
             return
@@ -212,6 +215,8 @@ class Partition:
             await self._apply_again(self.position)
             async with self._writing, self._turn:
                 if self._failed or not applying.is_due:
+                    return
+                if self.position <= self.publisher.last_tail and applying.standing is not None:
                     return
                 due = applying.take(self._engine, self.position)
                 await acknowledged(await self.publisher.send_on("dead-letters", due.letters))

@@ -102,6 +102,11 @@ class Publisher:
             await acknowledged(sent)
         return sent
 
+    @property
+    def last_tail(self) -> int:
+        """The offset of the last message of which something was there already."""
+        return self._last_tail
+
     async def keep_alive(self) -> None:
         """Has the brokers remember who was shut out. Raises Fenced when that is this worker by now, and BrokerError."""
         if self._identity:
