@@ -127,11 +127,21 @@ def _contents(where: str, expected: Sequence[Expected], published: Sequence[Any]
 def _difference(found: bytes | None, expected: bytes | None) -> str:
     """Where two values differ, if they are JSON objects: the fields, with what was found and expected."""
     try:
-        one, other = json.loads(found or b""), json.loads(expected or b"")
+        one, other = _flat(json.loads(found or b"")), _flat(json.loads(expected or b""))
     except ValueError:
         return f"found {found!r}, expected {expected!r}"[:LONGEST]
     names = [name for name in {**other, **one} if name != "decided_at" and one.get(name) != other.get(name)]
-    return "; ".join(f"{name}: found {one.get(name)}, expected {other.get(name)}"[:LONGEST] for name in names)
+    return "; ".join(f"{name}: found {one.get(name)!r}, expected {other.get(name)!r}" for name in names)[:LONGEST]
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Every plain value in a JSON value, by its path."""
+    if not isinstance(value, dict | list):
+        return {path: value}
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    return {
+        name: each for key, part in parts for name, each in _flat(part, f"{path}.{key}" if path else str(key)).items()
+    }
 
 
 def _same_value(record: Any, expected: Expected) -> bool:
