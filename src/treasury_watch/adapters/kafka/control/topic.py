@@ -11,14 +11,16 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.reader import reader, until_now
-from treasury_watch.adapters.kafka.topics import MAX_CONTROL_BYTES, check_topics
+from treasury_watch.adapters.kafka.topics import MAX_CONTROL_BYTES, advice, check_topics
 from treasury_watch.adapters.settings import Settings
+
+_POLL_MS = 20
 
 
 async def records(settings: Settings, name: str, partition: int = 0, first: int = 0) -> AsyncIterator[Any]:
     """The records of a partition of a topic of the contract, from an offset on to its end as it is now."""
     tp = TopicPartition(settings.topic(name), partition)
-    async with reader(settings, [tp]) as consumer:
+    async with reader(settings, [tp], _POLL_MS) as consumer:
         if first:
             consumer.seek(tp, first)
         async for record in until_now(consumer, tp):
@@ -52,4 +54,4 @@ async def there(settings: Settings, *names: str) -> None:
     wanted = {settings.topic(name) for name in names}
     for finding in await check_topics(settings):
         if finding.topic in wanted:
-            raise BrokerError(f"{finding}; try: treasury-watch topics create")
+            raise BrokerError(f"{finding}; {advice([finding])}")
