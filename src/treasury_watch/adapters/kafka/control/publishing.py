@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,13 +13,12 @@ from treasury_watch.adapters.bundles import Bundle, encode, ruleset_of, texts
 from treasury_watch.adapters.kafka.control import reference
 from treasury_watch.adapters.kafka.control.reference import ReferenceTables, TableMessage
 from treasury_watch.adapters.kafka.control.topic import records, send, there
-from treasury_watch.adapters.kafka.control.versions import Rollback, RuleVersions, Version, rollback_statement
+from treasury_watch.adapters.kafka.control.versions import Rollback, RuleVersions, rollback_statement
 from treasury_watch.adapters.kafka.control.versions import decode as decode_rules
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.adapters.signatures import SigningKey
-from treasury_watch.adapters.tables import TableText, read_text
+from treasury_watch.adapters.tables import read_text
 from treasury_watch.rules.reference import Layout
-from treasury_watch.rules.schema import RuleSet
 from treasury_watch.rules.sets import layouts_of
 
 Outcome = Literal["published", "current already"]
@@ -37,32 +37,31 @@ class Published:
     offset: int
 
 
-async def rule_versions(settings: Settings, approvals: Approvals) -> RuleVersions:
-    """The rule sets that were published. Raises BrokerError."""
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """What stands on the topics of rule sets and of reference data; `values` are those of the first, by offset."""
+
+    versions: RuleVersions
+    reference: ReferenceTables
+    values: Mapping[int, bytes]
+
+    def current(self) -> Bundle | None:
+        """The bundle of the current rule set; `None` if nothing was published."""
+        version = self.versions.current
+        found = None if version is None else decode_rules(self.values.get(version.held_at))
+        return found if isinstance(found, Bundle) else None
+
+
+async def topics(settings: Settings, approvals: Approvals) -> Topics:
+    """What stands on both topics now. Raises BrokerError."""
     await there(settings, "rules", "reference")
-    versions = RuleVersions(approvals)
+    versions, tables, values = RuleVersions(approvals), ReferenceTables(approvals), {}
     async for record in records(settings, "rules"):
-        versions.take(record.offset, record.key, record.value)
-    return versions
-
-
-async def reference_tables(settings: Settings, approvals: Approvals) -> ReferenceTables:
-    """The tables that were published. Raises BrokerError."""
-    await there(settings, "rules", "reference")
-    tables = ReferenceTables(approvals)
+        if versions.take(record.offset, record.key, record.value) is not None:
+            values[record.offset] = record.value
     async for record in records(settings, "reference"):
         tables.take(record.offset, record.key, record.value)
-    return tables
-
-
-async def bundle_at(settings: Settings, version: Version) -> Bundle:
-    """The bundle of a version. Raises BrokerError and NotPublished."""
-    async for record in records(settings, "rules", first=version.held_at):
-        found = decode_rules(record.value)
-        if isinstance(found, Bundle):
-            return found
-        break
-    raise NotPublished(f"the bundle of {version.ruleset} is not on the topic any more")
+    return Topics(versions, tables, values)
 
 
 async def publish_rules(settings: Settings, approvals: Approvals, bundle: Bundle) -> Published:
@@ -70,25 +69,21 @@ async def publish_rules(settings: Settings, approvals: Approvals, bundle: Bundle
 
     Raises NotPublished, BrokerError, and what `ruleset_of` raises when it does not go with the published tables.
     """
-    versions = await rule_versions(settings, approvals)
-    refused = versions.refusal(bundle)
+    found = await topics(settings, approvals)
+    refused = found.versions.refusal(bundle)
     if refused is not None:
         raise NotPublished(refused)
-    current = versions.current
-    if current is not None:
-        held = await bundle_at(settings, current)
-        if held.content == bundle.content:
-            return Published("current already", bundle.ruleset, current.offset)
-        _same_partition_key(ruleset_of(bundle), ruleset_of(held))
-    tables = await reference_tables(settings, approvals)
-    ruleset_of(bundle, tables.tables)
+    version, current = found.versions.current, found.current()
+    if version is not None and current is not None:
+        if current.content == bundle.content:
+            return Published("current already", bundle.ruleset, version.offset)
+        new, old = ruleset_of(bundle).partition_by, ruleset_of(current).partition_by
+        if new != old:
+            raise NotPublished(f"partition_by is {new}, and payments are keyed by {old}")
+    if found.reference.tables:
+        ruleset_of(bundle, found.reference.tables)
     offset = await send(settings, "rules", bundle.ruleset.encode(), encode(bundle))
     return Published("published", bundle.ruleset, offset)
-
-
-def _same_partition_key(new: RuleSet, old: RuleSet) -> None:
-    if new.partition_by != old.partition_by:
-        raise NotPublished(f"partition_by is {new.partition_by}, and payments are keyed by {old.partition_by}")
 
 
 async def roll_back(settings: Settings, approvals: Approvals, prefix: str, key: SigningKey | None) -> Published:
@@ -96,7 +91,7 @@ async def roll_back(settings: Settings, approvals: Approvals, prefix: str, key: 
 
     Raises NotPublished and BrokerError.
     """
-    versions = await rule_versions(settings, approvals)
+    versions = (await topics(settings, approvals)).versions
     found = versions.matching(prefix)
     if len(found) != 1 or versions.current is None:
         which = f"{len(found)} published rule sets begin" if found else "no published rule set begins"
@@ -122,52 +117,50 @@ async def table_message(
     Raises NotPublished, TableError and BrokerError, and what `ruleset_of` raises when the current rules cannot be read
     with it.
     """
-    tables = await reference_tables(settings, approvals)
-    layout = await _layout(settings, approvals, table)
-    before = tables.tables.get(table)
+    found = await topics(settings, approvals)
+    layout = _layout(found, table)
+    before = found.reference.tables.get(table)
     if changes and before is None:
         raise NotPublished(f"{table} was never published whole, so there is nothing to change: publish it whole first")
     message = reference.message_of(
         table,
         read_text(put, layout.identity, table),
         before if changes else None,
-        tables.after(table),
+        found.reference.after(table),
         None if retired is None else read_text(retired, layout.identity, f"{table}, retired"),
     )
-    await check_table(settings, approvals, message)
+    _check(found, message)
     return message
-
-
-async def check_table(settings: Settings, approvals: Approvals, message: TableMessage) -> TableText:
-    """The table as it will be. Raises NotPublished and the like if workers would not take it, signatures aside."""
-    tables = await reference_tables(settings, Approvals())
-    result = tables.result(message)
-    if isinstance(result, str):
-        raise NotPublished(result)
-    versions = await rule_versions(settings, approvals)
-    if versions.current is not None:
-        ruleset_of(await bundle_at(settings, versions.current), {**tables.tables, message.table: result})
-    return result
 
 
 async def publish_table(settings: Settings, approvals: Approvals, message: TableMessage) -> int:
     """Publishes a table; returns the record's offset, once all in-sync replicas have it.
 
-    Raises NotPublished, TableError and BrokerError.
+    Raises NotPublished, TableError and BrokerError, and what `ruleset_of` raises when the current rules cannot be read
+    with it.
     """
-    tables = await reference_tables(settings, approvals)
-    result = tables.result(message)
-    if isinstance(result, str):
-        raise NotPublished(result)
-    await check_table(settings, approvals, message)
+    found = await topics(settings, approvals)
+    lacking = found.reference.lacking(message)
+    if lacking is not None:
+        raise NotPublished(lacking)
+    _check(found, message)
     return await send(settings, "reference", message.table.encode(), reference.encode(message))
 
 
-async def _layout(settings: Settings, approvals: Approvals, table: str) -> Layout:
-    versions = await rule_versions(settings, approvals)
-    if versions.current is None:
+def _check(found: Topics, message: TableMessage) -> None:
+    result = found.reference.result(message)
+    if isinstance(result, str):
+        raise NotPublished(result)
+    current = found.current()
+    if current is not None:
+        ruleset_of(current, {**found.reference.tables, message.table: result})
+
+
+def _layout(found: Topics, table: str) -> Layout:
+    current = found.current()
+    if current is None:
         raise NotPublished("no rule set was published, so nobody knows how the table is declared: rules publish")
-    files = {path: text.encode() for path, text in texts(await bundle_at(settings, versions.current)).items()}
+    files = {path: text.encode() for path, text in texts(current).items()}
     layouts = {each.name: each for each in layouts_of(files).values()}
     if table not in layouts:
         raise NotPublished(f"the rules declare no table {table}; their tables are {', '.join(sorted(layouts))}")

@@ -64,18 +64,19 @@ class ReferenceTables:
             return message
         if key != message.table.encode():
             return "its key is not the name of its table"
-        found = self.result(message)
+        found = self.lacking(message) or self.result(message)
         if isinstance(found, str):
             return found
         self._tables[message.table], self._at[message.table] = found, offset
         self.offset, self.hash = offset, digest(value or b"")
         return None
 
+    def lacking(self, message: TableMessage) -> str | None:
+        """Why a message is not approved; `None` if it is."""
+        return self._approvals.lacking(statement(message), message.signatures)
+
     def result(self, message: TableMessage) -> TableText | str:
-        """The table as it would be if this came next, or why that would not count."""
-        lacking = self._approvals.lacking(statement(message), message.signatures)
-        if lacking is not None:
-            return lacking
+        """The table as it would be if this came next, or why that would not count, signatures aside."""
         if message.after != self.after(message.table):
             return f"another record of {message.table} was published since this was made"
         try:

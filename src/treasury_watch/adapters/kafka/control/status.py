@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from treasury_watch.adapters.approvals import Approvals
 from treasury_watch.adapters.kafka.connection import BrokerError, administering
 from treasury_watch.adapters.kafka.control.applied import AppliedLog, Standing, Unused, read_log
-from treasury_watch.adapters.kafka.control.publishing import rule_versions
+from treasury_watch.adapters.kafka.control.publishing import topics
 from treasury_watch.adapters.kafka.control.topic import there
 from treasury_watch.adapters.kafka.control.versions import Version
 from treasury_watch.adapters.kafka.reader import reader
@@ -56,7 +56,7 @@ class Status:
 async def status(settings: Settings, approvals: Approvals) -> Status:
     """What is live where, now. Raises BrokerError."""
     await there(settings, "rules", "applied")
-    versions = await rule_versions(settings, approvals)
+    versions = (await topics(settings, approvals)).versions
     workers = await _workers(settings)
     tps = [TopicPartition(settings.topic("applied"), number) for number in range(settings.partitions)]
     async with reader(settings, tps, _POLL_MS) as consumer:

@@ -21,6 +21,8 @@ async def records(settings: Settings, name: str, partition: int = 0, first: int 
     """The records of a partition of a topic of the contract, from an offset on to its end as it is now."""
     tp = TopicPartition(settings.topic(name), partition)
     async with reader(settings, [tp], _POLL_MS) as consumer:
+        if (await consumer.end_offsets([tp]))[tp] == (await consumer.beginning_offsets([tp]))[tp]:
+            return  # waiting for the first fetch of nothing takes long
         if first:
             consumer.seek(tp, first)
         async for record in until_now(consumer, tp):
