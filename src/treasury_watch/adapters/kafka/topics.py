@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
@@ -16,6 +18,7 @@ from treasury_watch.adapters.settings import Settings
 
 MAX_MESSAGE_BYTES = 1_048_588  # of payments: the brokers' default
 HEADER_ROOM_BYTES = 65_536
+_SEEN_TRIES, _SEEN_PAUSE_S = 100, 0.1
 MAX_CONTROL_BYTES = MAX_BYTES + HEADER_ROOM_BYTES  # of a published rule set or table
 
 _FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -85,9 +88,18 @@ async def create_topics(settings: Settings) -> TopicReport:
                 if code not in (0, TopicAlreadyExistsError.errno):
                     raise BrokerError(f"{topic} was not created: {message or for_code(code).__name__}")
             created.append(topic)
+        await _seen(admin, created)
     existing = {topic: there[topic] for topic in topics if there[topic].partitions}
     findings = [finding for topic, each in existing.items() for finding in _findings(settings, topics[topic], each)]
     return TopicReport(created, list(existing), findings)
+
+
+async def _seen(admin: Any, topics: Sequence[str]) -> None:
+    """Waits until a broker knows of topics that the controller has just made: what is started next asks a broker."""
+    for _ in range(_SEEN_TRIES if topics else 0):
+        if all(topic.partitions for topic in (await describe(admin, topics)).values()):
+            return
+        await asyncio.sleep(_SEEN_PAUSE_S)
 
 
 async def check_topics(settings: Settings, role: Role | None = None) -> list[Finding]:
