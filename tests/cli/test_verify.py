@@ -125,3 +125,13 @@ def test_wrong_use_is_named(cli: Runner, tmp_path: Path, key: SigningKey, argume
 
 def test_a_private_key_is_not_what_verifies(cli: Runner, tmp_path: Path, key: SigningKey) -> None:
     assert "found a private key, expected an Ed25519 public key" in cli("verify", "--key", tmp_path / "worker").err
+
+
+def test_a_worker_does_not_start_without_the_key_that_it_is_to_sign_with(
+    cli: Runner, tmp_path: Path, key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "worker").chmod(0o644)
+    monkeypatch.setenv("TREASURY_WATCH_SIGNING_KEY_FILE", str(tmp_path / "worker"))
+    status, out, err = cli("worker")
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1].startswith(f"error: TREASURY_WATCH_SIGNING_KEY_FILE: {tmp_path}/worker: everyone may ")

@@ -15,7 +15,7 @@ import pytest
 
 from scripts import kafka_security
 from tests.conftest import MISSING, ROOT
-from tests.integration.installation import Installation, payments
+from tests.integration.installation import Installation, payments, until
 from tests.test_cli import RULES, Runner
 from treasury_watch.adapters.acls import ROLES, TOPIC_RIGHTS, Role
 from treasury_watch.adapters.kafka.connection import administering
@@ -98,15 +98,13 @@ async def test_every_role_does_its_part_and_no_secret_is_told(secrets: Path, rol
         await paying.pay([*payments(200), *payments(2, start=200, amount="500000.00")])
         await worker.ready()
 
-        for _ in range(100):
-            status, out, err = await asyncio.to_thread(roles, "auditor", "verify", "--key", tmp_path / "signing.pub")
-            if out.startswith("204 "):  # 202 decisions, 2 of them intercepts, too
-                break
-            await asyncio.sleep(0.1)
+        await until(lambda: worker.metrics()["treasury_watch_decision_latency_seconds_count"] == 202)
+        status, out, err = await asyncio.to_thread(roles, "auditor", "verify", "--key", tmp_path / "signing.pub")
         metrics = worker.get("/metrics")[1]
         assert worker.stop() == 0
     finally:
         judging.close()
+    # 202 decisions, 2 of them intercepts, too
     assert (status, out, err) == (0, f"204 verdicts: 204 verified (204 by {key.id})\n", "")
 
     planted = [
