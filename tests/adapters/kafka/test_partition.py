@@ -172,6 +172,14 @@ async def test_a_payment_that_judging_fails_on_gets_the_safe_verdict_and_is_told
     assert str(make_instruction().payee_name) not in line
 
 
+async def test_where_judging_fails_on_every_payment_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting(Broken(RULESET))
+    await setting.judge(records(0, 3, payee_account="1"))
+    await setting.judge(records(3, 3, payee_account="1"))
+    await setting.partition.idle()
+    assert (setting.outbox.verdicts, len(caplog.messages)) == (["intercept"] * 6, 1)
+
+
 async def test_a_batch_that_the_producer_does_not_take_is_a_failure_and_not_the_end_of_the_agent() -> None:
     setting = Setting()
     setting.outbox.refuse = PublishError("no such partition")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from time import perf_counter, time
+from time import monotonic, perf_counter, time
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from treasury_watch.engine.failsafe import place_of
 log = logging.getLogger(__name__)
 
 SLICE = 500  # messages judged without letting anything else run: about 15 ms
+_TOLD_SECONDS = 10.0  # where judging failed is said once in that time; the metric counts every payment
 MOST_UNWRITTEN = 20_000  # payments whose effects wait to be written; then the next ones wait, too
 
 
@@ -52,6 +53,7 @@ class Partition:
         self.publisher = publisher  # may be set anew between batches, when the partition is taken over again
         self._engine = engine
         engine.on_failure = self._tell
+        self._told: dict[str, float] = {}  # where judging failed, and when that was said last
         self._admission = admission
         self._metrics = metrics
         self._on_failure = on_failure
@@ -291,13 +293,17 @@ class Partition:
             self._turn.release()
 
     def _tell(self, instruction: Instruction, error: Exception) -> None:
+        place = place_of(error)
+        if monotonic() - self._told.get(place, float("-inf")) < _TOLD_SECONDS:
+            return
+        self._told[place] = monotonic()
         log.error(
             "partition %d: judging instruction %s of %s failed with %s at %s: its verdict is %s; please report this",
             self.number,
             ascii(instruction.instruction_id),
             ascii(self.program.partition_key(instruction)[:64]),
             type(error).__name__,
-            place_of(error),
+            place,
             self.program.on_error,
         )
 
