@@ -204,9 +204,8 @@ def main() -> int:
     def progress(result: Result) -> None:
         if result.messages % step < BATCH:
             result.resident_mb += [each for each in [resident_mb()] if each is not None]
-            print(
-                f"{result.messages:,} messages, {result.seconds:,.0f} s, MB {result.resident_mb[-1:]}", file=sys.stderr
-            )
+            held = f"{result.resident_mb[-1]:,.0f} MB" if result.resident_mb else "memory unknown"
+            print(f"{result.messages:,} messages in {result.seconds:,.0f} s, {held}", file=sys.stderr)
 
     result = tally(default_program(), arguments.seed, range(arguments.count), progress)
     if arguments.json:
