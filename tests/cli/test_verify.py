@@ -89,6 +89,17 @@ def test_bad_records_are_findings_and_named(cli: Runner, tmp_path: Path, key: Si
     }
 
 
+@pytest.mark.parametrize(("bad", "more"), [(10, []), (11, ["… and 1 more; --json lists all"])])
+def test_ten_bad_records_are_named_and_the_others_counted(
+    cli: Runner, tmp_path: Path, key: SigningKey, bad: int, more: list[str]
+) -> None:
+    (tmp_path / "records").write_text(envelope(key, signed=b"") * bad + envelope(key))
+    arguments = ("verify", "--key", tmp_path / "worker.pub", tmp_path / "records")
+    status, _, err = cli(*arguments)
+    assert (status, err.splitlines()[10:]) == (1, more)
+    assert len(json.loads(cli(*arguments, "--json").out)["bad"]) == bad
+
+
 def test_a_verdict_that_is_not_there_is_a_finding(cli: Runner, tmp_path: Path, key: SigningKey) -> None:
     (tmp_path / "records").write_text(envelope(key))
     arguments = ("verify", "--key", tmp_path / "worker.pub", tmp_path / "records", "--instruction")

@@ -56,8 +56,13 @@ def verify(
         raise Failure("--signature: expected a FILE with the decision that it signs")
     with failing_on(SecretFileError):
         trusted = read_verifying_keys(keys)
-    bad: list[Verified] = []
-    verifier = Verifier(trusted, bad.append, instructions or ())
+    bad: list[Verified] = []  # all of them for machines only: there may be millions
+
+    def keep(verified: Verified) -> None:
+        if as_json or len(bad) < SHOWN:
+            bad.append(verified)
+
+    verifier = Verifier(trusted, keep, instructions or ())
     if source is None:
         _from_topics(verifier)
     elif signature:
@@ -101,11 +106,12 @@ def _show(verifier: Verifier, bad: list[Verified], as_json: bool) -> None:
             }
         )
         return
-    for each in bad[:SHOWN]:
+    for each in bad:
         told = f"{each.where}  {each.instruction_id or 'no instruction_id'}  {WORDS[each.finding]}"
         note(on_one_line(f"{told} ({each.key})" if each.finding == "unknown_key" else told))
-    if len(bad) > SHOWN:
-        note(f"… and {len(bad) - SHOWN:,} more; --json lists all")
+    more = verifier.findings.total() - verifier.findings["verified"] - len(bad)
+    if more:
+        note(f"… and {more:,} more; --json lists all")
     for instruction in sorted(verifier.unseen):
         note(on_one_line(f"{instruction}: no verdict on it was found"))
     told = ", ".join(f"{count:,} {WORDS[finding]}" for finding, count in counts.items() if count)
