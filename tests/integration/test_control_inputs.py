@@ -20,6 +20,7 @@ from treasury_watch.adapters.approvals import Approvals
 from treasury_watch.adapters.bundles import bundle_of
 from treasury_watch.adapters.kafka.control import topic
 from treasury_watch.adapters.kafka.control.applied import Disposed, Switched, Unused, applied_log
+from treasury_watch.adapters.kafka.control.auditing import NoDecision, audit
 from treasury_watch.adapters.kafka.control.past import Past
 from treasury_watch.adapters.kafka.control.publishing import (
     publish_rules,
@@ -27,8 +28,10 @@ from treasury_watch.adapters.kafka.control.publishing import (
     roll_back,
     table_message,
 )
+from treasury_watch.adapters.kafka.control.reference import encode
 from treasury_watch.adapters.kafka.control.status import status
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
+from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.messages import DispositionMessage
 from treasury_watch.adapters.wire import encode_decision
 from treasury_watch.domain.verdict import Decision
@@ -197,7 +200,10 @@ async def test_a_released_payment_counts_and_a_returned_one_no_more_also_after_a
     log = await applied_log(installation.settings, PARTITION)
     assert [type(each.applied) for each in log.entries] == [Switched, Disposed, Disposed, Unused]
     await installation.committed()
-    assert same(await past_of(installation)) == published(await installation.read("decisions", until=6))
+    decisions = await installation.read("decisions", until=6)
+    assert same(await past_of(installation)) == published(decisions)
+    for each in decisions:
+        assert (await audit(installation.settings, NO_KEYS, value_of(each)["decision_id"])).equal
 
 
 async def test_reference_data_replaces_a_table_and_what_does_not_go_with_the_rules_is_refused_aloud(
@@ -217,8 +223,6 @@ async def test_reference_data_replaces_a_table_and_what_does_not_go_with_the_rul
     )
     await publish_table(settings, NO_KEYS, message)
     broken = msgspec.structs.replace(message, after=0, put=b"")
-    from treasury_watch.adapters.kafka.control.reference import encode
-
     await topic.send(settings, "reference", b"favoured", encode(broken))
     await until(
         lambda: worker.metrics()['treasury_watch_control_inputs_total{input="reference",outcome="refused"}'] == 4
@@ -231,4 +235,26 @@ async def test_reference_data_replaces_a_table_and_what_does_not_go_with_the_rul
     assert [each.partition for each in found.behind] == [0, 1, 2, 3]
     assert found.behind[0].refused == ((settings.topic("reference"), 1, "a table whose rows are cut off"),)
     await installation.committed()
-    assert same(await past_of(installation)) == published(await installation.read("decisions", until=2))
+    decisions = await installation.read("decisions", until=2)
+    assert same(await past_of(installation)) == published(decisions)
+
+    audited = [await audit(settings, NO_KEYS, each["decision_id"]) for each in (before, after)]
+    assert [each.equal for each in audited] == [True, True]
+    assert [each.standing.reference is not None for each in audited] == [False, True]
+    (rule,) = audited[1].rules
+    assert rule.text.startswith("- id: INT-004\n  revision: 1\n")
+    assert rule.explanation.hit is not None
+    assert rule.explanation.hit.evidence["allowed"] == "500.00"
+    forged = after | {"decision_id": "forged", "verdict": "pass"}
+    async with payments_producer(settings) as producer:
+        await producer.send_and_wait(
+            settings.topic("decisions"),
+            json.dumps(forged).encode(),
+            b"AFTER",
+            PARTITION,
+            headers=list(decisions[1].headers),
+        )
+    found = await audit(settings, NO_KEYS, "forged")
+    assert {name for name, _, _ in found.differences} == {"decision_id", "verdict"}
+    with pytest.raises(NoDecision):
+        await audit(settings, NO_KEYS, "nothing")

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from treasury_watch import __version__
-from treasury_watch.cli import acls, demo, disposition, files, kafka, keys, reference, rules, state, verify
+from treasury_watch.cli import acls, audit, demo, disposition, files, kafka, keys, reference, rules, state, verify
 from treasury_watch.cli.console import Failure
 
 FINDINGS, WRONG, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141  # the last two as shells say them: 128 + signal
@@ -35,6 +35,7 @@ files.register(app)
 rules.register(app)
 reference.register(app)
 disposition.register(app)
+audit.register(app)
 state.register(app)
 
 

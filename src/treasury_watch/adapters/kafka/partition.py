@@ -226,6 +226,10 @@ class Partition:
                 if due.program is not None:
                     await self._switch(due.program)
                 applying.done(due)
+                for place, reason in due.refused():
+                    log.error(
+                        "partition %d: offset %d of %s is not used: %s", self.number, place.offset, place.topic, reason
+                    )
                 self._metrics.count_control(due.counts())
         except Exception as error:
             self._fail(error)

@@ -14,6 +14,7 @@ from treasury_watch.adapters.kafka.control.applied import (
     NOT_YET,
     Applied,
     Disposed,
+    Place,
     Seen,
     Standing,
     Switched,
@@ -72,6 +73,10 @@ class Due:
         return [
             (_name(each.input.topic), "refused" if isinstance(each, Unused) else "applied") for each in self.records
         ]
+
+    def refused(self) -> list[tuple[Place, str]]:
+        """What is not used, and why."""
+        return [(each.input, each.reason) for each in self.records if isinstance(each, Unused)]
 
     def outputs(self) -> list[Output]:
         """The records of the applied log."""

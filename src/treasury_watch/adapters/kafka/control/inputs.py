@@ -170,7 +170,6 @@ class ControlInputs:
 
     def _refuse(self, place: Place, reason: str) -> None:
         self.refused.append(Refused(place, reason))
-        log.error("%s offset %d is not used: %s", place.topic, place.offset, reason)
 
     async def _settle(self) -> None:
         """Makes the newest pair ready, if there is one that was not tried."""

@@ -92,6 +92,11 @@ class Past:
                 said = each.disposition
                 self.engine.dispose(each.key, said.instruction_id, said.disposition_id, said.disposition)
 
+    def admit(self, record: Any) -> Instruction | Refusal:
+        """The instruction of the payment at `position`, or why it is refused."""
+        decoded, _ = decode_batch([record.value])
+        return self._admission.check([record], decoded)[0]
+
     def _judge(self, records: Sequence[Any]) -> list[Again]:
         if not records:
             return []
