@@ -104,6 +104,14 @@ def test_a_shadow_rule_warms_too() -> None:
     assert [only_hit(engine, pay(2, hours(1))).mode, only_hit(engine, pay(3, hours(3))).mode] == ["warming", "shadow"]
 
 
+def test_what_is_assessed_in_two_parts_before_it_is_kept_warms_as_if_it_were_kept_in_between() -> None:
+    there = make_rule("THERE", leaf(ref(SUM_9H), "is_missing", False), features={"f": SUM_9H}, on_missing="pass")
+    parts = [pay(2, hours(1))], [pay(3, hours(2))]
+    kept, not_kept = (changed(program_of(), program_of(there), pay(1, hours(0))) for _ in range(2))
+    expected = [judge(kept, *part) for part in parts]
+    assert [not_kept.assess(part) for part in parts] == expected
+
+
 def test_a_rule_that_uses_nothing_warming_is_not_touched() -> None:
     other = make_rule("LARGE", leaf("amount", "gte", yuan("1.00")))
     engine = changed(program_of(other), program_of(other, shows(SUM_3H)), pay(1, hours(0)))

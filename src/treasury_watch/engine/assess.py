@@ -62,7 +62,8 @@ class Engine:
         partition_key, max_lateness_us, ruleset = program.partition_key, program.max_lateness_us, program.ruleset
         new_ids, touched = state.new_ids, state.touched
         mark = "-" + ruleset.hash[7:23]
-        day, judge, warming = None, None, _NOTHING
+        # What was touched since the last `absorb` is not asked again.
+        day, judge, warming = None, None, state.warming if touched else _NOTHING
         outcomes: list[Outcome] = []
         for instruction in batch:
             us = microseconds(instruction.event_time)
