@@ -27,7 +27,7 @@ from .topics import OUTPUTS, Load, Watch, delete_topics, make_topics, records
 RULES = Path(__file__).parent / "rules"
 RULE_SETS = [RULES / "second", RULES]  # as they are published in turn; workers begin with the last one
 PARTITIONS = 4
-RATES = (500, 600, 800)
+RATES = (500, 550, 650)
 SETTLE_SECONDS = 120.0
 LOAD_SECONDS = 5.0  # at least
 
