@@ -159,7 +159,11 @@ class _Watch:
             await asyncio.sleep(1.0)
 
     def resident_mb(self) -> float:
-        pages = int(Path(f"/proc/{self._worker.pid}/statm").read_text().split()[1])
+        """What the worker's process holds; 0 on a system without /proc."""
+        try:
+            pages = int(Path(f"/proc/{self._worker.pid}/statm").read_text().split()[1])
+        except OSError:
+            return 0.0
         return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
