@@ -127,7 +127,9 @@ async def redrive(
 
 def _message(letter: DeadLetter, partition_by: str) -> Message | Refusal:
     if letter.source_topic.endswith("dispositions"):
-        return Refusal("unknown_instruction", "a disposition, which is no payment: decide anew, with another disposition_id")
+        return Refusal(
+            "unknown_instruction", "a disposition, which is no payment: decide anew, with another disposition_id"
+        )
     decoded = decode(letter.value)
     if isinstance(decoded, Refusal):
         return decoded

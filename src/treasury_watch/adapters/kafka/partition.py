@@ -230,7 +230,7 @@ class Partition:
                     log.error(
                         "partition %d: offset %d of %s is not used: %s", self.number, place.offset, place.topic, reason
                     )
-                self._metrics.count_control(due.counts())
+                self._metrics.count_control(due.counts(), due.reasons())
         except Exception as error:
             self._fail(error)
 

@@ -13,7 +13,7 @@ from treasury_watch.cli.rules.bundling import configured_approvals
 if TYPE_CHECKING:
     from treasury_watch.adapters.kafka.control.status import PartitionStatus, Status
 
-_SHOWN = 19  # "sha256:" and twelve digits
+_SHOWN = slice(7, 19)  # of a hash: twelve digits, which `rules rollback` takes, too
 
 
 def status(as_json: Json = False) -> None:
@@ -48,14 +48,14 @@ def _show(found: Status, *, signed: bool) -> None:
         (
             str(each.partition),
             each.worker or "-",
-            each.standing.ruleset[:_SHOWN] if each.standing else "-",
-            each.standing.reference_hash[:_SHOWN] if each.standing else "-",
+            each.standing.published[_SHOWN] if each.standing else "-",
+            each.standing.reference_hash[_SHOWN] if each.standing else "-",
             "-" if each.since is None else str(each.since),
-            each.applied_at or "-",
+            (each.applied_at or "-")[:16].replace("T", " "),
         )
         for each in found.partitions
     ]
-    show_table(("partition", "worker", "rules", "reference", "from payment", "since"), rows, title="Live")
+    show_table(("", "worker", "rules", "tables", "from payment", "since (UTC)"), rows, title="Live")
     for each in found.behind:
         for topic, offset, reason in each.refused:
             note(f"partition {each.partition}: offset {offset} of {topic} is not used: {reason}")

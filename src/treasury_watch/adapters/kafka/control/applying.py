@@ -78,6 +78,10 @@ class Due:
         """What is not used, and why."""
         return [(each.input, each.reason) for each in self.records if isinstance(each, Unused)]
 
+    def reasons(self) -> list[str]:
+        """The reasons of the dead letters."""
+        return [dict(headers)["reason"].decode() for _, _, headers in self.letters]
+
     def outputs(self) -> list[Output]:
         """The records of the applied log."""
         return [(str(each.input.partition).encode(), encode(each), []) for each in self.records]

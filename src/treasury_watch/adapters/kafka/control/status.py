@@ -97,12 +97,12 @@ async def _workers(settings: Settings) -> dict[int, str]:
         async with administering(settings) as admin:
             for answer in await admin.describe_consumer_groups([settings.group]):
                 for _, _, _, _, _, members, *_ in answer.groups:
-                    for _, client, host, _, assignment, *_ in members:
+                    for _, client, _, _, assignment, *_ in members:
                         if not assignment:
                             continue
                         for tp in ConsumerProtocolMemberAssignment.decode(assignment).partitions():
                             if tp.topic == settings.topic("payments"):
-                                found[tp.partition] = f"{client} {host}"
+                                found[tp.partition] = client.removeprefix("treasury-watch-")
     except (BrokerError, KafkaError):
         return {}
     return found
