@@ -207,6 +207,42 @@ def test_after_a_restart_records_follow_those_of_before() -> None:
     assert restored(second.records).finished().dump() == second.engine.dump()
 
 
+@pytest.mark.parametrize("whole_again", [False, True])
+def test_rules_that_changed_at_a_restart_are_in_the_records_that_follow(whole_again: bool) -> None:
+    life = Life()
+    life.pay(*(pay(number, number, f"{number * 50}.00", payee_account=f"622{number % 3}") for number in range(20)))
+    life.rotate()
+    again = restored(life.records, OTHER)
+    second = Life(OTHER)
+    second.engine = again.finished()
+    assert again.number is not None
+    second.journal = Journal(second.engine, 20, again.number + 1)
+    second.position = 20
+    for number in range(20, 30):
+        second.pay(pay(number, number, f"{number * 50}.00", payee_account=f"622{number % 3}"))
+        second.write()
+        second.records += second.journal.checkpoint(7)
+    if whole_again:
+        second.records += second.journal.rotate()
+    assert restored(life.records + second.records, OTHER).finished().dump() == second.engine.dump()
+
+
+def test_effects_whose_position_never_came_do_not_keep_a_successor_from_writing() -> None:
+    life = Life()
+    life.rotate()
+    life.pay(pay(1))
+    life.write()
+    torn = life.records[:-1]
+    again = restored(torn)
+    second = Life()
+    second.engine = again.finished()
+    assert again.number is not None
+    second.journal = Journal(second.engine, 0, again.number + 1)
+    second.pay(pay(1), pay(2, 1))
+    second.write()
+    assert restored(torn + second.records).finished().dump() == second.engine.dump()
+
+
 def test_before_its_rotation_is_whole_there_is_no_state() -> None:
     life = Life()
     life.pay(*(pay(number, number) for number in range(20)))

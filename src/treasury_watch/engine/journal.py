@@ -75,7 +75,7 @@ class Journal:
         self._pending = 0  # rows and ids that are not written yet
         self._rotation: Iterator[tuple[list[list[Any]], int]] | None = None
         self._begins = True  # nothing was written yet: a rotation is to begin first
-        self._switched = False
+        self._switched = number > 0  # those who wrote before may have had other rules
 
     # --- the recorder of the state ---
 
@@ -271,6 +271,8 @@ class Restoring:
 
     def _take(self, body: list[Any]) -> None:
         kind, *cells = body
+        if kind == BEGIN:  # whoever begins did not take effects whose position never came
+            self._effects.clear()
         if kind == EFFECTS:
             self._effects.append(cells)
         elif kind == POSITION:
