@@ -280,6 +280,7 @@ class Assignment:
     def _hold(self, tp: TP, partition: Partition, consumer: Consumer) -> None:
         self._held[tp] = partition
         self._consumers[tp] = consumer
+        self._metrics.judges_by(partition.program.ruleset)  # at first by the rules of when it was left
         self._metrics.watch_partition(
             tp.partition,
             lag=self._lag(tp, partition, consumer),
