@@ -20,11 +20,15 @@ from .topics import consuming
 
 HEAD_BYTES = 24  # number and digest, before the body of a record
 POSITION_CELL = {POSITION: 1, BEGIN: 5}  # where in a body the offset of the next payment stands
+UNKNOWN = -1
 ASK_SECONDS = 0.3
 
 
 class Written(NamedTuple):
-    """A record of the state topic that says how far it has come: its own offset, that of the next payment."""
+    """A record of the state topic that says how far it has come: its own offset, that of the next payment.
+
+    UNKNOWN stands for records that were deleted before they were read.
+    """
 
     offset: int
     position: int
@@ -39,6 +43,7 @@ class Positions:
         self._next: dict[TopicPartition, int] = {
             TopicPartition(settings.topic("state"), number): 0 for number in range(settings.partitions)
         }
+        self._last = dict.fromkeys(self.written, 0)  # the number of the last record that was read
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -64,7 +69,10 @@ class Positions:
                 self._next[tp] = batch[-1].offset + 1
 
     def _take(self, partition: int, record: Any) -> None:
-        body = msgspec.msgpack.decode(record.value[HEAD_BYTES:])
+        number, body = int.from_bytes(record.value[:8], "big"), msgspec.msgpack.decode(record.value[HEAD_BYTES:])
+        if number > self._last[partition] + 1:
+            self.written[partition].append(Written(record.offset - 1, UNKNOWN))
+        self._last[partition] = number
         if body[0] in POSITION_CELL:
             self.written[partition].append(Written(record.offset, body[POSITION_CELL[body[0]]]))
 

@@ -89,6 +89,15 @@ class Worker:
                 raise Stuck(f"worker {self.number} said nothing within {limit:.0f} s")
             await asyncio.sleep(0.05)
 
+    def wrongs(self) -> list[str]:
+        """What its log says that must not be, whatever is disturbed: damage to the state, an error nobody expected."""
+        lines = self.text().splitlines()
+        told = next((line for line in lines if "state is damaged" in line or "cannot be used" in line), None)
+        traced = any(line.startswith("Traceback") for line in lines) and self.process.returncode == 1
+        return [
+            f"worker {self.number}: {what}" for what in (told, "ended with a stack trace" if traced else None) if what
+        ]
+
     def text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
@@ -166,12 +175,18 @@ class Fleet:
         if worker.ended or self._closing:
             return
         worker.ended = True
-        self.restarts.append(f"worker {worker.number} ended with status {status}: {_last_line(worker)}")
+        self.restarts.append(f"worker {worker.number} ended with status {status}: {_last_words(worker)}")
         if len(self.restarts) > MOST_RESTARTS:
             return
         await asyncio.sleep(RESTART_SECONDS)
         if not self._closing:
             await self.start(command, broker)
+
+
+def _last_words(worker: Worker) -> str:
+    """Why a worker stopped by itself: its CRITICAL line, or what came last."""
+    critical = [line for line in worker.text().splitlines() if " CRITICAL " in line]
+    return critical[0].partition(" CRITICAL ")[2] if critical else _last_line(worker)
 
 
 def _last_line(worker: Worker) -> str:

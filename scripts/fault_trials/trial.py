@@ -138,6 +138,8 @@ async def _disturbed(
         outcome.restarts = fleet.restarts
     outcome.rule_changes, outcome.dispositions, outcome.samples = inputs.rules, inputs.dispositions, watch.seen
     await _verify(outcome, settings, watch, positions, shown)
+    for worker in fleet.workers:
+        outcome.findings += worker.wrongs()
     if len(fleet.restarts) > MOST_RESTARTS:
         outcome.findings.append(f"workers stopped by themselves {len(fleet.restarts)} times")
     if outcome.findings:

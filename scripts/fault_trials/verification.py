@@ -11,7 +11,7 @@ from typing import Any
 
 from treasury_watch.adapters.wire import stamp
 
-from .durable import Written
+from .durable import UNKNOWN, Written
 from .topics import OUTPUTS, Sample
 from .undisturbed import Expected, Run
 
@@ -75,7 +75,7 @@ def committed_before_written(written: Sequence[Written], samples: Iterable[Sampl
         if sample.partition == partition:
             count = bisect_left(offsets, sample.ends["state"])
             there = written[count - 1].position if count else 0
-            if there < sample.committed:
+            if there < sample.committed and there != UNKNOWN:
                 early.append(f"offset {sample.committed} when the state was that of {there}")
     return [f"payments[{partition}]: committed {_some(early)}"] if early else []
 

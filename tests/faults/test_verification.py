@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.fault_trials.durable import Written
+from scripts.fault_trials.durable import UNKNOWN, Written
 from scripts.fault_trials.load import messages
 from scripts.fault_trials.topics import OUTPUTS, Sample
 from scripts.fault_trials.trial import RULES
@@ -155,3 +155,4 @@ def test_a_commit_behind_the_state_is_right_and_one_before_it_is_told() -> None:
         "payments[0]: committed offset 101 when the state was that of 100"
     ]
     assert len(committed_before_written([], [Sample(0, 1, {"state": 0})], 0)) == 1
+    assert committed_before_written([Written(5, UNKNOWN)], [Sample(0, 1, {"state": 6})], 0) == []
