@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.builders import make_instruction
 from tests.rulesets import DAY, HOUR, aggregate, leaf, make_rule, make_ruleset, ref, yuan
-from treasury_watch.domain.payment import Instruction
+from treasury_watch.domain.payment import Instruction, microseconds
 from treasury_watch.domain.verdict import Decision
-from treasury_watch.engine import Engine, Program, StateError, journal
+from treasury_watch.engine import Engine, Program, StateError, encoding, journal
 from treasury_watch.engine.journal import BEGIN, POSITION, WHOLE, Journal, Record, Restoring, kind_of
 from treasury_watch.rules.schema import FeatureRef
 
@@ -53,8 +53,10 @@ class Life:
         self.journal = Journal(self.engine)
         self.records: list[Record] = []
         self.dumps: dict[int, bytes] = {}
+        self.positions: dict[int, int] = {}
         self.position = 0
         self.held: list[str] = []
+        self.changed = 0  # records from this one on are of other rules
 
     def pay(self, *instructions: Instruction) -> None:
         outcomes = self.engine.assess(instructions)
@@ -65,6 +67,7 @@ class Life:
     def write(self) -> None:
         self.records += self.journal.effects(self.position)
         self.dumps[len(self.records)] = self.engine.dump()
+        self.positions[len(self.records)] = self.position
 
     def rotate(self) -> None:
         self.write()
@@ -73,6 +76,7 @@ class Life:
     def switch(self, program: Program) -> None:
         self.write()
         self.engine.switch(program)
+        self.changed = len(self.records) + 1
         self.write()
 
 
@@ -241,6 +245,53 @@ def test_effects_whose_position_never_came_do_not_keep_a_successor_from_writing(
     second.pay(pay(1), pay(2, 1))
     second.write()
     assert restored(torn + second.records).finished().dump() == second.engine.dump()
+
+
+def test_wherever_the_records_end_they_make_the_state_of_the_last_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also between records of one key's entries, of one scope's cases, and of other rules and since when they count:
+    a worker is killed when some of what it writes is there.
+    """
+    monkeypatch.setattr(journal, "_MOST_BYTES", 60)
+    monkeypatch.setattr(encoding, "_PIECE", 3)
+    life = Life()
+    life.pay(*(pay(number, number / 4, f"{number * 60}.00") for number in range(20)))
+    life.rotate()
+    whole = len(life.records)
+    life.pay(pay(20, 5, "900.00"), pay(21, 6, jurisdiction="420200"))
+    life.rotate()
+    life.switch(OTHER)
+    life.pay(pay(22, 7, jurisdiction="420200"))
+    life.rotate()
+    for end in range(whole, len(life.records) + 1):
+        said = max(at for at in life.dumps if at <= end)
+        found = restored(life.records[:end], PROGRAM if said < life.changed else OTHER)
+        assert found.finished().dump() == life.dumps[said], end
+        assert found.position == life.positions[said]
+
+
+@pytest.mark.parametrize("whole_again", [False, True])
+def test_from_when_on_everything_is_known_is_known_after_a_restart(whole_again: bool) -> None:
+    """Said when the first payment behind what was deleted is seen: a rotation has begun by then, or is whole."""
+    life = Life()
+    life.pay(pay(1, 1), pay(2, 2))
+    life.rotate()
+    life.records += life.journal.checkpoint(1)
+    life.engine.starts_at(microseconds(START + timedelta(hours=30)))
+    life.pay(pay(3, 30), pay(4, 31, jurisdiction="420200"))
+    life.rotate() if whole_again else life.write()
+    assert life.engine.state.warming
+    assert restored(life.records).finished().dump() == life.engine.dump()
+
+
+def test_a_scope_that_came_after_a_rotation_began_warms_as_it_did() -> None:
+    """What is counted where a window says so is whole only from when on that window was."""
+    life = Life()
+    life.engine.starts_at(microseconds(START))
+    life.rotate()
+    life.pay(pay(1, 1), pay(2, 80), pay(3, 85))  # the sum over three days is whole; a day of what it lets count is not
+    life.write()
+    assert life.engine.state.warming
+    assert restored(life.records).finished().dump() == life.engine.dump()
 
 
 def test_before_its_rotation_is_whole_there_is_no_state() -> None:

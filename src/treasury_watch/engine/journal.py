@@ -9,6 +9,9 @@ stretch says of a key, earlier effects are in it and later ones follow it. So no
 A record is `number (8 bytes) · digest (16 bytes) · body`; the digest is over the digest before, the number and the
 body, and begins anew with each rotation, so that reading can begin there. What is torn, missing or out of place is
 noticed.
+
+Whoever writes may be killed when some of it is there. So what means nothing by itself (some of a key's entries, rules
+without since when they count) is in *parts*, which count with the record that follows them, and then all at once.
 """
 
 from __future__ import annotations
@@ -26,15 +29,15 @@ from treasury_watch.engine.program import Program
 from treasury_watch.engine.rows import Layout, Rows, Translation, exact_bits
 from treasury_watch.engine.scopes import Scope
 from treasury_watch.engine.state import State
+from treasury_watch.engine.warming import ANCIENT
 
 VERSION = 1
-BEGIN, EFFECTS, POSITION, SCOPE, IDS, ENTRIES, WHOLE, RULES, SINCE = range(9)
+BEGIN, EFFECTS, POSITION, SCOPE, IDS, ENTRIES, WHOLE, RULES, SINCE, PART = range(10)
 
 _START = bytes(16)
 _NUMBER = 8  # bytes
 _HEAD = _NUMBER + len(_START)
 _STRETCH = 512  # keys, ids or cases of one record
-_SCOPES = 200  # of one record
 _MOST_BYTES = 600_000  # of rows in one record, about: the brokers' limit for a message is 1 MiB
 
 
@@ -75,7 +78,8 @@ class Journal:
         self._pending = 0  # rows and ids that are not written yet
         self._rotation: Iterator[tuple[list[list[Any]], int]] | None = None
         self._begins = True  # nothing was written yet: a rotation is to begin first
-        self._switched = number > 0  # those who wrote before may have had other rules
+        # Rules, and since when what is known: to be said again. Those who wrote before may have had other rules.
+        self._switched = number > 0
 
     # --- the recorder of the state ---
 
@@ -97,6 +101,9 @@ class Journal:
         if change:
             effects.rows.append((series, scope.cases[instruction_id].row, change > 0))
         self._pending += 1
+
+    def started(self) -> None:
+        self._switched = True
 
     def switched(self, state: State) -> None:
         """What was absorbed before must have been taken: see `effects`."""
@@ -134,7 +141,8 @@ class Journal:
         rotation = self._rotation or self._stretches()
         self._begins = False
         for bodies, size in rotation:
-            records += map(self._record, bodies)
+            last = len(bodies) - 1
+            records += (self._record([PART, *body] if at < last else body) for at, body in enumerate(bodies))
             if bodies == [[WHOLE]]:
                 self._rotation = None
                 return records
@@ -161,10 +169,9 @@ class Journal:
 
     def _rule_bodies(self) -> Iterator[list[Any]]:
         if self._switched:
-            yield [RULES, self._state.rows.layout]
-            scopes = iter(self._state.scopes.items())
-            while part := dict(islice(scopes, _SCOPES)):
-                yield [SINCE, {key: scope.since for key, scope in part.items()}]
+            yield [PART, RULES, self._state.rows.layout, self._state.start]
+            since = ([key, scope.since] for key, scope in self._state.scopes.items())
+            yield from ([PART, SINCE, part] for part in _bounded(since))
 
     def _effect_bodies(self) -> Iterator[list[Any]]:
         rows = self._state.rows
@@ -223,6 +230,7 @@ class Restoring:
         self.number: int | None = None  # of the last record
         self._digest = _START
         self._effects: list[list[Any]] = []  # those whose position has not come: until then they count nothing
+        self._parts: list[list[Any]] = []  # of what has not ended
         self._layout: Layout | None = None
         self._since: dict[str, list[int]] = {}  # of each scope, by the series of the layout
         self._kinds: dict[int, Callable[..., None]] = {
@@ -262,20 +270,27 @@ class Restoring:
             raise StateError("the records end before the state is whole")
         assert self._layout is not None
         state = self.engine.state
-        unknown = [state.start] * len(self._layout.series)  # of scopes that came after all that was said of them
+        unknown = [state.start] * len(self._layout.series)
         state.warming = frozenset()
         for key, scope in state.scopes.items():
             since = self._since.get(key, unknown)
-            state.know(scope, state.kept_since(self._layout, self._translation, since, scope.watermark))
+            kept = state.kept_since(self._layout, self._translation, since, scope.watermark)
+            if since is unknown:  # it came after all that was said of scopes
+                kept = state.history.whole_from(kept, ANCIENT)
+            state.know(scope, kept)
         return self.engine
 
     def _take(self, body: list[Any]) -> None:
         kind, *cells = body
         if kind == BEGIN:  # whoever begins did not take effects whose position never came
             self._effects.clear()
+            self._parts.clear()
         if kind == EFFECTS:
             self._effects.append(cells)
+        elif kind == PART:
+            self._parts.append(cells)
         elif kind == POSITION:
+            self._take_parts()
             self._take_effects()
             (self.position,) = cells
         elif self._effects:
@@ -284,6 +299,12 @@ class Restoring:
             if self.number is None:
                 self._begin(*cells)
         else:
+            self._parts.append(body)
+            self._take_parts()
+
+    def _take_parts(self) -> None:
+        parts, self._parts = self._parts, []
+        for kind, *cells in parts:
             take = self._kinds.get(kind)
             if take is None:
                 raise StateError(f"a record of the unknown kind {kind}")
@@ -303,9 +324,10 @@ class Restoring:
         self._rows = Rows(self._layout)
         self._translation = Translation(self._layout, self.engine.state.rows.layout)
 
-    def _change_rules(self, layout: Any) -> None:
+    def _change_rules(self, layout: Any, start: int) -> None:
         """Other rules took the state over: of what they did not keep nothing was left, whoever reads it."""
         state = self.engine.state
+        state.start = start
         found = msgspec.convert(layout, Layout)
         there, back = Translation(state.rows.layout, found), Translation(found, state.rows.layout)
         for scope in state.scopes.values():

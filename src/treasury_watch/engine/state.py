@@ -35,6 +35,10 @@ class Recorder(Protocol):
         """The log of the state, which is cleared after this."""
         ...
 
+    def started(self) -> None:
+        """Since when something is known of all scopes has changed."""
+        ...
+
     def switched(self, state: State) -> None:
         """Another rule set's state has taken over; it is to be told to `absorbed` from now on."""
         ...
@@ -93,6 +97,8 @@ class State:
         self.start = max(self.start, us)
         for scope in self.scopes.values():
             self._begin(scope)
+        if self.recorder is not None:
+            self.recorder.started()
 
     def _begin(self, scope: Scope) -> None:
         self.know(scope, (max(each, self.start) for each in scope.since))
