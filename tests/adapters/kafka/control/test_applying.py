@@ -174,6 +174,18 @@ def test_a_dead_letter_that_is_there_already_is_not_sent_again(setting: Setting)
     assert len(due.records) == 2
 
 
+def test_a_disposition_that_is_on_record_is_passed_over_when_it_is_read_again(setting: Setting) -> None:
+    """What waited for a partition that another worker had meanwhile, and has applied or refused it."""
+    setting.dispositions.decide(4, "release", "NOBODY")
+    setting.dispositions.decide(5, "release", "NOBODY")
+    applying = setting.applying(standing(0), Seen(0, -1, 4))
+    due = applying.take(setting.engine, 7)
+    assert [each.input.offset for each in due.records] == [5]
+    assert len(due.letters) == 1
+    applying.done(due)
+    assert setting.dispositions.coming == []
+
+
 def test_rules_and_dispositions_that_come_together_are_on_record_in_one_order(setting: Setting) -> None:
     setting.inputs.publish(standing(1))
     setting.inputs.refuse("rules", 2, "broken")

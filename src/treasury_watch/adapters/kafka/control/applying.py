@@ -167,6 +167,8 @@ class Applying:
             )
         for coming in self._dispositions.waiting(self._partition):
             due.dispositions += 1
+            if coming.place.offset <= seen.dispositions:
+                continue  # read when this worker had the partition before, and done by another since
             seen = Seen(seen.rules, seen.reference, coming.place.offset)
             refusal = _dispose(engine, coming)
             if refusal is None and isinstance(coming.message, DispositionMessage):

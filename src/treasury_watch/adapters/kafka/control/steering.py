@@ -95,7 +95,7 @@ class Steering:
         self.changed.set()
 
     async def again(self, entries: Sequence[Entry]) -> list[Again]:
-        """What entries of the log say, to be done again; refusals have nothing to do."""
+        """What entries of the log say, to be done again: nothing for refusals, but nothing new comes before them."""
         places = [each.applied.input for each in entries if isinstance(each.applied, Disposed)]
         dispositions = await self._read(places)
         again = []
@@ -104,6 +104,8 @@ class Steering:
                 again.append(Again(each.applied.first, await self.inputs.program_of(each.applied.standing)))
             elif isinstance(each.applied, Disposed):
                 again.append(Again(each.applied.first, None, *dispositions[each.applied.input.offset]))
+            else:
+                again.append(Again(each.applied.first))
         return again
 
     async def _read(self, places: Sequence[Place]) -> dict[int, tuple[str, DispositionMessage]]:
