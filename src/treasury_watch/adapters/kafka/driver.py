@@ -208,6 +208,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"
         return consumer
 
+    async def on_thread_stop(self) -> None:
+        """Stops for certain: aiokafka's consumer lets the cancellation of its own pending fetch through, as `reader`
+        knows, and the worker would then wait for the end of this thread for ever.
+        """
+        stopping = asyncio.ensure_future(super().on_thread_stop())
+        await asyncio.wait([stopping])
+        if not stopping.cancelled():
+            stopping.result()
+        elif self._consumer is not None:
+            await self._consumer._client.close()
+
 
 class Producer(driver.Producer):
     """Faust's producer with its aiokafka client at hand for batches, which are signed one by one (`fencing`).
