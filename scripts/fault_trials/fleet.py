@@ -55,7 +55,16 @@ class Worker:
         self._signal(signal.SIGCONT)
 
     async def terminate(self, limit: float) -> None:
-        """Asks it to end as it should. Raises Stuck when it does not, or says that something failed."""
+        """Asks it to end as it should. Raises Stuck when it does not, or says that something failed.
+
+        One that is stopping by itself is waited for first.
+        """
+        if self.says_that_it_stops:
+            try:
+                await asyncio.wait_for(self.process.wait(), limit)
+            except TimeoutError:
+                raise Stuck(f"worker {self.number} said that it stops, and did not within {limit:.0f} s") from None
+            return
         self.ended = True
         self._signal(signal.SIGTERM)
         try:
@@ -88,6 +97,10 @@ class Worker:
             if asyncio.get_running_loop().time() > deadline:
                 raise Stuck(f"worker {self.number} said nothing within {limit:.0f} s")
             await asyncio.sleep(0.05)
+
+    @property
+    def says_that_it_stops(self) -> bool:
+        return " CRITICAL " in self.text()
 
     def wrongs(self) -> list[str]:
         """What its log says that must not be, whatever is disturbed: damage to the state, an error nobody expected."""

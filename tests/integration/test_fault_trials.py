@@ -1,4 +1,4 @@
-"""Fault trials as `scripts/fault-trials` runs them: a mixed run that passes, workers without a safeguard that do not."""
+"""Fault trials as `scripts/fault-trials` runs them: a mixed run that passes; workers without a safeguard do not."""
 
 from __future__ import annotations
 
@@ -62,9 +62,8 @@ def test_whatever_is_disturbed_every_output_is_there_once_and_as_it_would_have_b
 def test_a_worker_without_a_safeguard_is_found_out(
     tmp_path: Path, safeguard: str, kind: str, seed: int, told: str
 ) -> None:
-    done, outcomes = fault_trials(
-        tmp_path, "--trials", "1", "--seed", str(seed), "--kinds", kind, "--without", safeguard
-    )
+    one = ("--trials", "1", "--seed", str(seed), "--kinds", kind)
+    done, outcomes = fault_trials(tmp_path, *one, "--without", safeguard)
     assert done.returncode == FAILED, done.stdout
     assert [each["result"] for each in outcomes] == ["failed"]
     assert any(told in finding for finding in outcomes[0]["findings"])
