@@ -46,6 +46,16 @@ async def run_all(
     return outcomes
 
 
+def show(files: Sequence[Path]) -> int:
+    """Prints the table of trials that were made; the exit status is theirs."""
+    outcomes = [Outcome(**json.loads(each)) for file in files for each in file.read_text(encoding="utf-8").splitlines()]
+    print(table(outcomes))
+    for outcome in outcomes:
+        if outcome.result != "passed":
+            print(f"\n{complaint(outcome)}")
+    return int(any(outcome.result != "passed" for outcome in outcomes))
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -83,7 +93,16 @@ def main() -> int:
     parser.add_argument(
         "--without", choices=SABOTAGES, metavar="SAFEGUARD", help=f"workers without one of: {', '.join(SABOTAGES)}"
     )
+    parser.add_argument(
+        "--table",
+        type=Path,
+        nargs="+",
+        metavar="F.jsonl",
+        help="only the table of trials that --out kept",
+    )
     given = parser.parse_args()
+    if given.table:
+        return show(given.table)
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]  # the settings of a trial are its own
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers go away is what is tried
