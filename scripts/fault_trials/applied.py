@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 
 class Step(NamedTuple):
-    """A record of the log: `input` is the topic, partition, offset and digest of what is applied before payment
-    `first`; `ruleset` the hash of the rules that judge from there on.
+    """A record of the log, at its own offset: topic, offset and digest of what is applied before payment `first`;
+    `ruleset` is the hash of the rules that judge from there on.
     """
 
+    at: int
     kind: str
     first: int
     topic: str
@@ -29,7 +30,9 @@ def steps(records: Sequence[Any]) -> list[Step]:
         given = json.loads(record.value)
         place = given["input"]
         ruleset = given["standing"]["ruleset"]
-        found.append(Step(given["kind"], given["first"], place["topic"], place["offset"], place["hash"], ruleset))
+        found.append(
+            Step(record.offset, given["kind"], given["first"], place["topic"], place["offset"], place["hash"], ruleset)
+        )
     return found
 
 

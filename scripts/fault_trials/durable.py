@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.engine.journal import BEGIN, POSITION
 
 from .fleet import Fleet, Stuck
-from .topics import consuming
+from .topics import AWAY, applied_ends, consuming
 
 HEAD_BYTES = 24  # number and digest, before the body of a record
 POSITION_CELL = {POSITION: 1, BEGIN: 5}  # where in a body the offset of the next payment stands
@@ -53,7 +52,7 @@ class Positions:
 
     async def _run(self) -> None:
         while True:
-            with suppress(KafkaError, TimeoutError, OSError):  # the broker is away: begin again where it was
+            with suppress(*AWAY):  # the broker is away: begin again where it was
                 async with consuming(self._settings) as consumer:
                     await self._read(consumer)
             await asyncio.sleep(ASK_SECONDS)
@@ -77,15 +76,24 @@ class Positions:
             self.written[partition].append(Written(record.offset, body[POSITION_CELL[body[0]]]))
 
 
-async def digests(fleet: Fleet, ends: dict[int, int], limit: float) -> dict[int, str]:
-    """The digest of each partition's state at the end of its payments, as the workers show them. Raises Stuck."""
+class Shown(NamedTuple):
+    """The digest of each partition's state at the end of its payments, and where its applied log ended at that time."""
+
+    digests: dict[int, str]
+    applied: dict[int, int]
+
+
+async def shown(fleet: Fleet, ends: dict[int, int], limit: float) -> Shown:
+    """What the workers show of the partitions, which end at these offsets. Raises Stuck."""
     deadline = time.monotonic() + limit
-    while True:
-        pages = await asyncio.gather(*(worker.page("/state") for worker in fleet.living))
-        shown = [(int(number), each) for page in pages if page for number, each in json.loads(page).items()]
-        found = {number: str(each["digest"]) for number, each in shown if each["position"] == ends[number]}
-        if found.keys() == ends.keys():
-            return found
-        if time.monotonic() > deadline:
-            raise Stuck(f"after {limit:.0f} s no worker shows the states of partitions {sorted(ends.keys() - found)}")
+    found: dict[int, str] = {}
+    while time.monotonic() < deadline:
+        with suppress(*AWAY):
+            before = await applied_ends(fleet.settings)
+            pages = await asyncio.gather(*(worker.page("/state") for worker in fleet.living))
+            states = [(int(number), each) for page in pages if page for number, each in json.loads(page).items()]
+            found = {number: str(each["digest"]) for number, each in states if each["position"] == ends[number]}
+            if found.keys() == ends.keys() and before == await applied_ends(fleet.settings):
+                return Shown(found, before)
         await asyncio.sleep(ASK_SECONDS)
+    raise Stuck(f"after {limit:.0f} s no worker shows the states of partitions {sorted(ends.keys() - found)}")

@@ -63,6 +63,7 @@ class Worker:
             try:
                 await asyncio.wait_for(self.process.wait(), limit)
             except TimeoutError:
+                self._signal(signal.SIGABRT)  # its log says then where it hangs
                 raise Stuck(f"worker {self.number} said that it stops, and did not within {limit:.0f} s") from None
             return
         self.ended = True
@@ -145,6 +146,8 @@ class Fleet:
         log = self._folder / f"worker-{number}.log"
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-X",
+            "faulthandler",
             *command,
             cwd=SCRIPTS,
             env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | own,

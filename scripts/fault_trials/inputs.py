@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from treasury_watch.adapters.approvals import Approvals
 from treasury_watch.adapters.bundles import Bundle, bundle_of
@@ -20,7 +19,7 @@ from treasury_watch.adapters.kafka.control.publishing import NotPublished, publi
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.settings import Settings
 
-from .topics import REQUEST_MS, consuming
+from .topics import AWAY, REQUEST_MS, consuming
 
 DECIDED_AT = "2025-04-01T09:00:00+08:00"
 RULES_SECONDS = (1.5, 4.0)
@@ -56,7 +55,7 @@ class Inputs:
         while not self._stopping:
             await asyncio.sleep(self._chance.uniform(*RULES_SECONDS))
             bundle = bundles[self.rules % len(bundles)]
-            with suppress(BrokerError, KafkaError, TimeoutError, OSError):
+            with suppress(BrokerError, *AWAY):
                 await asyncio.wait_for(self._make_current(bundle), 2 * REQUEST_MS / 1000)
                 self.rules += 1
 
@@ -74,7 +73,7 @@ class Inputs:
             TopicPartition(self._settings.topic(name), at) for name in names for at in range(self._settings.partitions)
         ]
         while True:
-            with suppress(KafkaError, TimeoutError, OSError):
+            with suppress(*AWAY):
                 async with consuming(self._settings) as consumer:
                     await self._remember(consumer, tps)
             await asyncio.sleep(0.5)

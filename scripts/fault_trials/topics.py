@@ -25,6 +25,8 @@ TICKS = 50  # a second, in which the load is sent
 REQUEST_MS = 5_000
 READ_SECONDS = 120.0
 SAMPLE_SECONDS = 0.25
+# What clients raise while the broker is away; aiokafka asserts that it found one when it started.
+AWAY = (KafkaError, TimeoutError, OSError, AssertionError)
 
 
 class Sample(NamedTuple):
@@ -103,7 +105,7 @@ class Watch:
         deadline = time.monotonic() + limit
         lags: dict[int, int] = {}
         while time.monotonic() < deadline:
-            with suppress(KafkaError, TimeoutError, OSError):
+            with suppress(*AWAY):
                 async with consuming(self._settings, group=self._settings.group) as consumer:
                     while time.monotonic() < deadline:
                         ends = await asyncio.wait_for(consumer.end_offsets(self._payments), REQUEST_MS / 1000)
@@ -119,7 +121,7 @@ class Watch:
             TopicPartition(self._settings.topic(name), each.partition) for name in WRITTEN for each in self._payments
         ]
         while True:
-            with suppress(KafkaError, TimeoutError, OSError):  # the broker is away: look again
+            with suppress(*AWAY):  # the broker is away: look again
                 async with consuming(self._settings, group=self._settings.group) as consumer:
                     while True:
                         committed = {tp.partition: await _committed(consumer, tp) for tp in self._payments}
@@ -170,6 +172,13 @@ async def records(settings: Settings, names: Sequence[str]) -> dict[str, list[li
     }
 
 
+async def applied_ends(settings: Settings) -> dict[int, int]:
+    """Where the partitions of the applied log end."""
+    tps = [TopicPartition(settings.topic("applied"), number) for number in range(settings.partitions)]
+    async with consuming(settings) as consumer:
+        return {tp.partition: end for tp, end in (await consumer.end_offsets(tps)).items()}
+
+
 async def _committed(consumer: AIOKafkaConsumer, tp: TopicPartition) -> int:
     return await asyncio.wait_for(consumer.committed(tp), REQUEST_MS / 1000) or 0
 
@@ -189,5 +198,5 @@ async def consuming(settings: Settings, group: str | None = None) -> AsyncIterat
         await asyncio.wait_for(consumer.start(), REQUEST_MS / 1000)
         yield consumer
     finally:
-        with suppress(KafkaError, TimeoutError):
+        with suppress(*AWAY):
             await asyncio.wait_for(consumer.stop(), REQUEST_MS / 1000)

@@ -16,7 +16,7 @@ from treasury_watch.engine import Program
 
 from . import applied, undisturbed, verification
 from .broker import Broker
-from .durable import Positions, digests
+from .durable import Positions, Shown, shown
 from .fleet import MOST_RESTARTS, Fleet, Stuck
 from .inputs import Inputs
 from .kinds import KINDS, START_SECONDS, TERM_SECONDS, Scene
@@ -125,7 +125,7 @@ async def _disturbed(
         log("everything is sent")
         ends = await watch.done(SETTLE_SECONDS)
         log("everything is committed")
-        shown = await digests(fleet, ends, SETTLE_SECONDS)
+        states = await shown(fleet, ends, SETTLE_SECONDS)
         for worker in fleet.living:
             await worker.terminate(TERM_SECONDS)
     finally:
@@ -137,7 +137,7 @@ async def _disturbed(
             await proxy.stop()
         outcome.restarts = fleet.restarts
     outcome.rule_changes, outcome.dispositions, outcome.samples = inputs.rules, inputs.dispositions, watch.seen
-    await _verify(outcome, settings, watch, positions, shown)
+    await _verify(outcome, settings, watch, positions, states)
     for worker in fleet.workers:
         outcome.findings += worker.wrongs()
     if len(fleet.restarts) > MOST_RESTARTS:
@@ -146,9 +146,7 @@ async def _disturbed(
         outcome.result = "failed"
 
 
-async def _verify(
-    outcome: Outcome, settings: Settings, watch: Watch, positions: Positions, shown: dict[int, str]
-) -> None:
+async def _verify(outcome: Outcome, settings: Settings, watch: Watch, positions: Positions, states: Shown) -> None:
     made = [Program(load_rules(each), max_lateness=settings.max_lateness) for each in reversed(RULE_SETS)]
     programs = {program.ruleset.hash: program for program in made}
     there = await records(settings, ("payments", "dispositions", "applied", *OUTPUTS))
@@ -159,7 +157,8 @@ async def _verify(
         published["dead-letters"] = verification.dead_letters_of(letters, "payments")
         log = applied.steps(there["applied"][partition])
         dispositions = there["dispositions"][partition]
-        run = undisturbed.Judge(partition, programs, settings).run(payments, log, dispositions)
+        seen = sum(step.at < states.applied[partition] for step in log)
+        run = undisturbed.Judge(partition, programs, settings).run(payments, log, dispositions, seen)
         outcome.messages += len(payments)
         outcome.decisions += len(run.outputs["decisions"])
         outcome.cases += len(run.outputs["intercepts"]) + len(run.outputs["warnings"])
@@ -173,5 +172,5 @@ async def _verify(
         outcome.findings += verification.committed_early(run, published, watch.samples, partition)
         written = positions.written[partition]
         outcome.findings += verification.committed_before_written(written, watch.samples, partition)
-        if shown[partition] != run.digest:
+        if states.digests[partition] != run.digest:
             outcome.findings.append(f"state[{partition}]: its digest is not that of the undisturbed run")

@@ -39,7 +39,7 @@ class Expected(NamedTuple):
 
 class Run(NamedTuple):
     """What comes of one partition: outputs by topic of the contract, in order; how many messages were duplicates; the
-    offsets of dispositions that are refused; what the log says of them that is not so; the state's digest in the end.
+    offsets of dispositions that are refused; what the log says of them that is not so; the state's digest.
     """
 
     outputs: dict[str, list[Expected]]
@@ -67,19 +67,33 @@ class Judge:
         self._refused: list[int] = []
         self._untrue: list[str] = []
 
-    def run(self, payments: Sequence[Any], log: Sequence[Step] = (), dispositions: Sequence[Any] = ()) -> Run:
-        """Judges all payments, in order, with what the log says; dispositions are those of the partition, all."""
+    def run(
+        self,
+        payments: Sequence[Any],
+        log: Sequence[Step] = (),
+        dispositions: Sequence[Any] = (),
+        seen: int | None = None,
+    ) -> Run:
+        """Judges all payments, in order, with what the log says; dispositions are those of the partition, all.
+
+        The digest is that of the state after all payments and so many steps of the log, by default after all.
+        """
         by_offset = {each.offset: each for each in dispositions}
-        at = 0
-        for step in log:
+        at, digest = 0, None
+        for number, step in enumerate(log):
+            if number == seen:
+                self._judge(payments[at:])
+                at, digest = len(payments), self._digest()
             upto = next((index for index in range(at, len(payments)) if payments[index].offset >= step.first), None)
             end = len(payments) if upto is None else upto
             self._judge(payments[at:end])
             at = end
             self._apply(step, by_offset)
         self._judge(payments[at:])
-        digest = "sha256:" + hashlib.sha256(self._engine.dump()).hexdigest()
-        return Run(self._outputs, self._duplicates, self._refused, self._untrue, digest)
+        return Run(self._outputs, self._duplicates, self._refused, self._untrue, digest or self._digest())
+
+    def _digest(self) -> str:
+        return "sha256:" + hashlib.sha256(self._engine.dump()).hexdigest()
 
     def _apply(self, step: Step, dispositions: Mapping[int, Any]) -> None:
         if step.kind == "rules":
