@@ -13,18 +13,20 @@ from faust.types import TP
 from tests.adapters.kafka.records import FakeRecord
 from tests.builders import make_instruction
 from tests.rulesets import make_ruleset
+from treasury_watch.adapters.kafka import assignment
 from treasury_watch.adapters.kafka.assignment import Assignment
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.control.applying import Again, Applying
 from treasury_watch.adapters.kafka.control.steering import Steering
 from treasury_watch.adapters.kafka.driver import Batch, Consumer
 from treasury_watch.adapters.kafka.fencing import Abandoned, Fenced
+from treasury_watch.adapters.kafka.partition import Partition
 from treasury_watch.adapters.kafka.publisher import Judged, Output, Publisher, PublishError, Sent
-from treasury_watch.adapters.kafka.restore import StateTopic
+from treasury_watch.adapters.kafka.restore import Restored, StateTopic
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import load_settings
 from treasury_watch.adapters.wire import encode_instruction
-from treasury_watch.engine import Program
+from treasury_watch.engine import Engine, Program
 
 RULESET = make_ruleset()
 P0, P1 = TP("payments", 0), TP("payments", 1)
@@ -54,8 +56,9 @@ class Group:
 class Outbox:
     """The publisher of a partition; it acknowledges at once, or does not take anything."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, last_tail: int = -1) -> None:
         self.number = number
+        self.last_tail = last_tail
         self.offsets: list[int] = []
         self.failure: Exception | None = None
         self.fenced: Exception | None = None
@@ -84,15 +87,17 @@ class Outbox:
 
 
 class States:
-    """A topic of states on which nothing was ever written, as far as it says."""
+    """A topic of states on which nothing was ever written, as far as it says, or a state of an offset."""
 
     def __init__(self, brokers: Brokers) -> None:
         self._brokers = brokers
         self.of_others = 0  # records that another worker wrote
         self.restored: list[int] = []
+        self.position: int | None = None
 
-    async def restore(self, program: Program, partition: int, abandoned: Callable[[], bool]) -> None:
+    async def restore(self, program: Program, partition: int, abandoned: Callable[[], bool]) -> Restored | None:
         self.restored.append(partition)
+        return None if self.position is None else Restored(Engine(program), self.position, 0, 0, None)
 
     async def last_number(self, partition: int) -> int | None:
         return self.of_others + sum(each.states for each in self._brokers.taken if each.number == partition) - 1
@@ -101,12 +106,13 @@ class States:
 class OnCourse:
     """A partition to which nothing was ever applied but the rules that it has."""
 
-    def __init__(self, partition: int, program: Program) -> None:
+    def __init__(self, partition: int, program: Program, followed: list[int]) -> None:
         self._partition = partition
         self._program = program
+        self._followed = followed
 
-    async def restored(self, states: States, end: int, abandoned: Callable[[], bool]) -> None:
-        await states.restore(self._program, self._partition, abandoned)
+    async def restored(self, states: States, end: int, abandoned: Callable[[], bool]) -> Restored | None:
+        return await states.restore(self._program, self._partition, abandoned)
 
     async def program_at(self, position: int) -> Program:
         return self._program
@@ -115,7 +121,7 @@ class OnCourse:
         return []
 
     async def applying(self, position: int) -> None:
-        return None
+        self._followed.append(position)
 
 
 class Steered:
@@ -125,9 +131,10 @@ class Steered:
         self.ruleset = RULESET
         self.program = Program(RULESET)
         self.held: dict[int, Applying] = {}
+        self.followed: list[int] = []  # from which offsets on what was applied is gone through
 
     async def taken(self, positions: Mapping[int, int]) -> dict[int, OnCourse]:
-        return {number: OnCourse(number, self.program) for number in positions}
+        return {number: OnCourse(number, self.program, self.followed) for number in positions}
 
     def hold(self, partitions: Mapping[int, Applying]) -> None:
         self.held = dict(partitions)
@@ -148,13 +155,16 @@ class Brokers:
             raise Abandoned
         if self.failure:
             raise self.failure
-        outboxes = {number: Outbox(number) for number in partitions}
+        outboxes = {number: Outbox(number, self.tail(number)) for number in partitions}
         self.taken += outboxes.values()
         return cast(Mapping[int, Publisher], outboxes)
 
     def outbox(self, number: int) -> Outbox:
         """The newest of a partition."""
         return [each for each in self.taken if each.number == number][-1]
+
+    def tail(self, number: int) -> int:
+        return max((offset for each in self.taken if each.number == number for offset in each.offsets), default=-1)
 
     @property
     def offsets(self) -> list[int]:
@@ -169,9 +179,10 @@ class Setting:
         settings = load_settings(partitions=4)
         take_outputs = self.brokers.take_outputs
         self.states = States(self.brokers)
+        self.steered = Steered()
         self.assignment = Assignment(
             settings,
-            cast(Steering, Steered()),
+            cast(Steering, self.steered),
             self.metrics,
             self.failures.append,
             take_outputs,
@@ -316,10 +327,56 @@ async def test_more_partitions_than_the_settings_say_are_an_error(setting: Setti
 async def test_messages_deleted_before_they_were_judged_are_said_aloud(
     setting: Setting, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Shortened(Group):
-        async def earliest_offsets(self, *tps: TP) -> Mapping[TP, int]:
-            return dict.fromkeys(tps, 10)
-
     await setting.take_over(P0, group=Shortened(p0=4))
     assert "partition 0: the messages of offsets 4 to 9 were deleted before they were judged" in caplog.text
     assert setting.assignment.positions() == {P0: 10}
+
+
+class Shortened(Group):
+    """Of the payments the first ten were deleted."""
+
+    async def earliest_offsets(self, *tps: TP) -> Mapping[TP, int]:
+        return dict.fromkeys(tps, 10)
+
+
+async def test_what_was_applied_to_payments_that_were_deleted_unread_is_applied_again(setting: Setting) -> None:
+    """Else the partition would go on by the rules of its state, while the log says that others are in force."""
+    setting.states.position = 4
+    await setting.take_over(P0, group=Shortened(p0=4))
+    assert setting.assignment.positions() == {P0: 10}
+    assert setting.steered.followed == [4]
+
+
+@pytest.mark.parametrize(("committed", "state", "held"), [(3, 3, True), (4, 3, False), (3, 4, False)])
+async def test_a_topic_that_ends_before_what_was_judged_stops_the_worker(
+    setting: Setting, committed: int, state: int, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was made anew or lost messages: what comes next would be passed over as judged."""
+
+    async def end_of_payments(*_: Any) -> int:
+        return 3
+
+    monkeypatch.setattr(assignment, "end_of_payments", end_of_payments)
+    setting.states.position = state
+    assert await setting.take_over(P0, group=Group(p0=committed)) == held
+    assert [str(each).partition(":")[0] for each in setting.failures] == (
+        [] if held else ["payments[0] was judged up to offset 4, but ends before offset 3"]
+    )
+
+
+async def test_windows_that_are_built_again_without_history_get_what_was_applied_at_their_very_end(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disposition that came behind the last payment is in no payment that is judged again."""
+
+    async def rebuild(partition: Partition, committed: int, *_: Any) -> int:
+        partition.position = committed
+        return committed
+
+    monkeypatch.setattr(assignment, "rebuild", rebuild)
+    await setting.take_over(P0, group=Group())
+    await setting.judge(P0, 0)
+    monkeypatch.setattr(Partition, "fed_again", lambda self, records: 1)
+    await setting.judge(P0, 1)
+    assert setting.steered.followed == [0, 1]
+    assert setting.brokers.offsets == [0, 1]

@@ -21,6 +21,7 @@ from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.kafka.publisher import Publisher, PublishError
 from treasury_watch.adapters.kafka.rebuild import rebuild
 from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic
+from treasury_watch.adapters.kafka.tails import end_of_payments
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.engine import Engine
@@ -99,15 +100,16 @@ class Assignment:
                 return False
             partition = self._given_back.pop(tp, None)
             try:
+                await self._check_there(tp, end, begin, publishers[tp.partition])
                 if partition is not None and await self._is_as_left(partition, end, course):
                     partition.publisher = publishers[tp.partition]
+                    partition.applying = await course.applying(end)
                 else:
                     partition, count = await self._made(
                         tp, begin, end, publishers[tp.partition], course, lambda: self._rounds != this_round
                     )
                     messages += count
                 if partition is not None and self._rounds == this_round:
-                    partition.applying = await course.applying(partition.position)
                     await partition.apply()
             except (HistoryError, StateDamaged, BrokerError, PublishError, Fenced) as error:
                 self._fail(error)
@@ -215,6 +217,7 @@ class Assignment:
         """The partition with windows that leave to the topic what has come there since; `None` when it is given back
         or fails meanwhile.
         """
+        old.applying = None  # what comes on from now on is for the new one
         await old.idle()
         consumer = self._consumers[tp]
         try:
@@ -222,7 +225,9 @@ class Assignment:
             partition = self._new(tp, begin, old.publisher, Engine(old.program))
             course = (await self._steering.taken({tp.partition: begin}))[tp.partition]
             await self._make_whole(partition, begin, old.position, course, lambda: self._held.get(tp) is not old)
-            partition.applying = old.applying
+            partition.applying = await course.applying(old.position)
+            if self._held.get(tp) is not old:
+                return None
             await partition.write_from_now_on(0 if old.last_record is None else old.last_record + 1)
         except (HistoryError, BrokerError, PublishError, Fenced) as error:
             self._fail(error)
@@ -230,6 +235,19 @@ class Assignment:
             return None
         self._hold(tp, partition, consumer)
         return partition
+
+    async def _check_there(self, tp: TP, position: int, begin: int, publisher: Publisher) -> None:
+        """Raises BrokerError when the payments before a position are not there, and were not deleted for their age: new
+        ones would be passed over. Where something of them was published, they were looked for already.
+        """
+        if position <= max(begin, publisher.last_tail + 1):
+            return
+        end = await end_of_payments(self._settings, tp.partition)
+        if position > end:
+            raise BrokerError(
+                f"{tp.topic}[{tp.partition}] was judged up to offset {position}, but ends before offset {end}: it was "
+                "made anew or lost messages, and new ones would be taken for judged; use another topic prefix and group"
+            )
 
     async def _is_as_left(self, partition: Partition, end: int, course: Course) -> bool:
         """Whether nobody wrote anything of a partition since it was given back."""
@@ -250,7 +268,9 @@ class Assignment:
         if not self._feeds:
             restored = await course.restored(self._states, end, abandoned)
             if restored is not None:
+                await self._check_there(tp, restored.position, begin, publisher)
                 partition = self._new(tp, max(restored.position, begin), publisher, restored.engine)
+                partition.applying = await course.applying(restored.position)  # of what was deleted unread, too
                 self._metrics.restored.inc()
                 partition.unknown_before = restored.position < begin
                 if partition.unknown_before:
@@ -264,6 +284,7 @@ class Assignment:
         count = await self._make_whole(partition, begin, end, course, abandoned)
         if abandoned():
             return None, count
+        partition.applying = await course.applying(partition.position)
         number = await self._states.last_number(tp.partition)
         await partition.write_from_now_on(0 if number is None else number + 1)
         return partition, count

@@ -59,6 +59,14 @@ async def read_tails(settings: Settings, partitions: Sequence[int]) -> dict[int,
     }
 
 
+async def end_of_payments(settings: Settings, partition: int) -> int:
+    """The offset behind the last message of a partition of the payments. Raises BrokerError."""
+    tp = TopicPartition(settings.topic("payments"), partition)
+    async with reader(settings, [], max_wait_ms=_POLL_MS) as consumer:
+        _, ends = await _last_offsets(consumer, set(), {tp})
+    return ends[tp]
+
+
 async def _last_offsets(
     consumer: AIOKafkaConsumer, outputs: set[TopicPartition], sources: set[TopicPartition]
 ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
