@@ -106,13 +106,15 @@ class ControlInputs:
     async def _follow(self, consumer: AIOKafkaConsumer, on_change: Callable[[], None]) -> None:
         for tp in (self._rules_tp, self._reference_tp):
             consumer.seek(tp, self._seen(tp) + 1)
+        settled = False  # brokers may have gone away when what was fetched before was to be read
         while True:
             fetched = await consumer.getmany(timeout_ms=_POLL_MS)
             for tp, found in sorted(fetched.items()):
                 for record in found:
                     self._take(tp, record)
-            if fetched:
+            if fetched or not settled:
                 await self._settle()
+                settled = True
                 on_change()
 
     async def program_of(self, standing: Standing) -> Program:
