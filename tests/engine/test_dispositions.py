@@ -145,6 +145,35 @@ def test_cases_of_what_is_discarded_are_not_opened(engine: Engine) -> None:
     assert dispose(engine, 1, "release") == "unknown"
 
 
+def test_a_case_of_an_id_that_came_again_is_back_when_that_is_discarded(engine: Engine) -> None:
+    judge(engine, pay(1, "2000.00"))
+    dispose(engine, 1, "release")
+    before = engine.dump()
+    late = make_instruction(instruction_id="L", amount="1.00", jurisdiction=KEY, event_time="2025-04-04T10:00:01+08:00")
+    again = make_instruction(
+        instruction_id="I1", amount="3000.00", jurisdiction=KEY, event_time="2025-04-04T10:00:02+08:00"
+    )
+    once_more = make_instruction(
+        instruction_id="I1", amount="4000.00", jurisdiction=KEY, event_time="2025-05-06T10:00:00+08:00"
+    )
+    for batch in (
+        [late, again],
+        [
+            late,
+            again,
+            make_instruction(
+                instruction_id="M", amount="1.00", jurisdiction=KEY, event_time="2025-05-06T10:00:00+08:00"
+            ),
+            once_more,
+        ],
+    ):
+        outcomes = engine.assess(batch)
+        assert all(isinstance(each, Decision) for each in outcomes)
+        engine.discard()
+        assert engine.dump() == before
+    assert dispose(engine, 1, "release") == "repeated"
+
+
 def test_cases_and_what_was_decided_are_part_of_the_state(engine: Engine) -> None:
     judge(engine, pay(1, "2000.00"), pay(2, "600.00"), pay(3, "3000.00"))
     dispose(engine, 1, "release")

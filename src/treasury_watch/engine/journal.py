@@ -91,7 +91,7 @@ class Journal:
             self._effects[scope].rows.append((series, row))
         for scope, instruction_id, _ in _by(state.new_ids, 3):
             self._effects[scope].ids.append(instruction_id)
-        for scope, instruction_id in _by(state.new_cases, 2):
+        for scope, instruction_id, _ in _by(state.new_cases, 3):
             self._effects[scope].cases[instruction_id] = None
         self._pending += len(state.new_ids) // 3
 

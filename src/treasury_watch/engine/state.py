@@ -66,7 +66,7 @@ class State:
         self.recorder: Recorder | None = None
         # Flat lists, since a tuple for each entry would keep the garbage collector busy. Instructions that were added,
         # oldest first: scope, the series that they were added to as bits, the row. Ids that were noted: scope, id, what
-        # it replaced. Cases that were opened: scope, id.
+        # it replaced. Cases that were opened: the same.
         self.log: list[Any] = []
         self.new_ids: list[Any] = []
         self.new_cases: list[Any] = []
@@ -123,8 +123,9 @@ class State:
     def open_case(self, scope: Scope, instruction_id: str, us: int, passed: bool) -> None:
         """Remembers the instruction that was judged last, since its verdict was not to pass it."""
         row = self.log[-1] if self.series else (us, 0)
+        replaced = scope.cases.pop(instruction_id, None)  # of an id that may come again: its place is at the end now
         scope.cases[instruction_id] = Case(passed, row)
-        self.new_cases += (scope, instruction_id)
+        self.new_cases += (scope, instruction_id, replaced)
 
     def absorb(self) -> None:
         """Keeps what the log says, and forgets some of what has expired: work in proportion to what was added."""
@@ -150,8 +151,10 @@ class State:
             del scope.ids.newest[instruction_id]
             if replaced is not None:
                 scope.ids.newest[instruction_id] = replaced
-        for scope, instruction_id in _rows(self.new_cases, 2):
+        for scope, instruction_id, replaced in _rows(self.new_cases, 3):
             del scope.cases[instruction_id]
+            if replaced is not None:
+                scope.cases[instruction_id] = replaced
         for key, (scope, watermark) in self.touched.items():
             scope.watermark = watermark
             if watermark == ANCIENT:
