@@ -57,7 +57,10 @@ def test_the_figures_of_a_quick_run_are_not_written_into_the_document(tmp_path: 
 def test_wrong_use_gets_one_line(tmp_path: Path) -> None:
     done = run("speed")
     assert done.returncode == 2
-    assert done.stderr == "benchmarks: speed: expected some of engine, throughput, latency, memory, stages, rules\n"
+    assert (
+        done.stderr
+        == "benchmarks: speed: expected some of engine, throughput, latency, memory, stages, rules, recovery, scaling\n"
+    )
 
     nothing = tmp_path / "nothing.json"
     nothing.write_text("{}")

@@ -16,7 +16,13 @@ DASHBOARD = json.loads(
 )
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 EXPRESSIONS: list[str] = [target["expr"] for panel in PANELS for target in panel["targets"]]
-LEFT_OUT = {"treasury_watch_rebuild_seconds", "treasury_watch_rebuilt_instructions_total"}  # for operators
+LEFT_OUT = {  # for operators
+    f"treasury_watch_{name}"
+    for name in (
+        "rebuild_seconds", "rebuilt_instructions_total", "restored_partitions_total", "state_bytes_total",
+        "suppressed_outputs_total", "fenced_total", "control_inputs_total",
+    )
+}  # fmt: skip
 
 
 def exposed() -> set[str]:

@@ -15,6 +15,7 @@ from tests.integration.installation import PACK, Installation, value_of
 from treasury_watch.adapters.history import feed
 from treasury_watch.adapters.jsonl import Line
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
+from treasury_watch.adapters.kafka.stateadmin import reset_states
 from treasury_watch.adapters.rulefiles import load
 from treasury_watch.adapters.wire import encode_instruction
 from treasury_watch.domain.calendar import Days
@@ -51,6 +52,7 @@ async def test_a_topic_without_its_beginning_warms_until_history_is_fed(installa
     topic = TopicPartition(installation.settings.topic("payments"), PARTITION)
     await admin.delete_records({topic: RecordsToDelete(before_offset=1)})
     await admin.close()
+    await reset_states(installation.settings, [PARTITION])  # the state knows it still
 
     worker = await installation.worker().ready()
     await installation.pay([same_payment("WARMING-1", 0.1), same_payment("WARMING-2", 0.2)])
@@ -89,5 +91,6 @@ async def test_a_worker_says_in_one_line_that_history_is_for_other_partitions(in
     feed([line], settings, "jurisdiction", Days("Asia/Shanghai"))
     worker = installation.worker()
     assert worker.process.wait(30) == 2
-    (complaint,) = worker.text().splitlines()
+    *_, complaint = worker.text().splitlines()
+    assert complaint.startswith("error: ")
     assert "made for 8 partitions by jurisdiction (murmur2), expected 4" in complaint
