@@ -13,13 +13,17 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 
 
 def tails() -> None:
-    """What is on the output topics already is not looked for: after a crash it is published again."""
-    from treasury_watch.adapters.kafka import publisher
+    """What is on the output topics already is not looked for: after a crash it is published again.
+
+    Offsets are committed late, so that there always is something for a crash to find.
+    """
+    from treasury_watch.adapters.kafka import app, publisher
     from treasury_watch.adapters.kafka.tails import NOTHING, OUTCOMES, Tails
 
     async def nothing(settings: Any, partitions: Sequence[int]) -> dict[int, Tails]:
         return {partition: dict.fromkeys(OUTCOMES, NOTHING) for partition in partitions}
 
+    app.WRITE_SECONDS = 2.0
     publisher.read_tails = nothing  # type: ignore[attr-defined]
 
 
