@@ -94,6 +94,10 @@ class States:
         self.of_others = 0  # records that another worker wrote
         self.restored: list[int] = []
         self.position: int | None = None
+        self.deletions: list[Mapping[int, int]] = []
+
+    async def delete_before(self, offsets: Mapping[int, int]) -> None:
+        self.deletions.append(offsets)
 
     async def restore(self, program: Program, partition: int, abandoned: Callable[[], bool]) -> Restored | None:
         self.restored.append(partition)
@@ -249,6 +253,28 @@ async def test_a_partition_whose_state_another_worker_wrote_meanwhile_is_restore
     setting.states.of_others = 1
     assert await setting.take_over(P0, group=group)
     assert setting.states.restored == [0, 0]
+
+
+async def test_what_is_needed_of_states_no_more_is_deleted_now_and_then(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = {0: 10, 1: None}
+
+    async def write(partition: Partition) -> int | None:
+        return needed[partition.number]
+
+    monkeypatch.setattr(Partition, "write", write)
+    await setting.take_over(P0, P1, group=Group())
+    await setting.assignment.write()
+    needed[1] = 5
+    await setting.assignment.write()
+    assert setting.states.deletions == [{0: 10}]
+    monkeypatch.setattr(assignment, "DELETE_SECONDS", 0.0)
+    needed[0] = None
+    await setting.assignment.write()
+    needed[1] = None
+    await setting.assignment.write()
+    assert setting.states.deletions == [{0: 10}, {0: 10, 1: 5}]
 
 
 async def test_taking_over_is_abandoned_when_the_next_rebalance_begins(setting: Setting) -> None:

@@ -26,6 +26,8 @@ from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.engine import Engine
 
+DELETE_SECONDS = 60.0  # between two deletions of records that are needed no more; each is a connection of its own
+
 log = logging.getLogger(__name__)
 
 # Publishers for partitions whose outputs nobody else sends any more; asks in between whether that is still wanted.
@@ -65,7 +67,8 @@ class Assignment:
         self._given_back: dict[TP, Partition] = {}
         self._consumers: dict[TP, Consumer] = {}
         self._rounds = 0  # rebalances begun
-        self._deleted: dict[int, int] = {}  # partition → offset before which its state was deleted from the topic
+        self._obsolete: dict[int, int] = {}  # partition → offset before which its state is to be deleted from the topic
+        self._deleted_at = float("-inf")
 
     async def take_over(self, assigned: Iterable[TP], consumer: Consumer) -> bool:
         """Makes the assigned partitions fit for judging; False when another rebalance or a failure came first.
@@ -166,17 +169,16 @@ class Assignment:
         await asyncio.gather(*(partition.apply() for partition in list(self._held.values())))
 
     async def write(self) -> None:
-        """Writes what changed in the held partitions' states, and deletes what is needed of them no more."""
+        """Writes what changed in the held partitions' states; deletes, now and then, what is needed of them no more."""
         partitions = list(self._held.values())
         obsolete = await asyncio.gather(*(partition.write() for partition in partitions))
-        found = {
-            partition.number: offset
-            for partition, offset in zip(partitions, obsolete, strict=True)
-            if offset is not None and offset > self._deleted.get(partition.number, 0)
-        }
-        if found:
-            self._deleted.update(found)
-            await self._states.delete_before(found)
+        for partition, offset in zip(partitions, obsolete, strict=True):
+            if offset is not None:
+                self._obsolete[partition.number] = offset
+        if self._obsolete and monotonic() - self._deleted_at >= DELETE_SECONDS:
+            self._deleted_at = monotonic()
+            obsolete_now, self._obsolete = self._obsolete, {}
+            await self._states.delete_before(obsolete_now)
 
     async def states(self) -> dict[int, tuple[int, bytes]]:
         """The position and the state, as bytes, of each held partition."""
