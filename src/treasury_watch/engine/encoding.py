@@ -15,16 +15,17 @@ from typing import Any
 
 import msgspec
 
+from treasury_watch.engine.blocks import BLOCK
 from treasury_watch.engine.ids import us_in
 from treasury_watch.engine.rows import Layout, Rows, Translation, exact, plain
 from treasury_watch.engine.scopes import Case, Scope
 from treasury_watch.engine.state import State
-from treasury_watch.engine.windows import held, packed_of, packed_since, value_in
+from treasury_watch.engine.windows import Keyed, beside, held, packed_of, packed_since, value_in
 
 VERSION = 3
 _PIECE = 8_192  # entries of one row
 _ENTRY = 16  # bytes
-_OF_PAIR, _OF_TIME = Struct("<qq").pack, Struct("<q").pack
+_PAIR, _TIME = Struct("<qq"), Struct("<q")
 
 
 class StateError(ValueError):
@@ -90,7 +91,7 @@ def entry_rows(state: State, scope: Scope, index: int, keys: Iterable[str | byte
     """
     series, keyed = state.series[index], scope.series[index]
     since = scope.watermark - state.history.reaches[index]
-    usual = _OF_PAIR if series.keeps else _OF_TIME
+    usual = _PAIR.pack if series.keeps else _TIME.pack
     quick = sys.byteorder == "little" and not series.symbolic
     for key in keys:
         entries = keyed.get(key)
@@ -122,6 +123,8 @@ def entry_rows(state: State, scope: Scope, index: int, keys: Iterable[str | byte
 def take_entry_rows(scope: Scope, index: int, rows: Iterable[list[Any]], keeps: bool, symbolic: bool) -> None:
     """Puts the entries of `entry_rows` in the place of what the scope holds under their keys."""
     keyed = scope.series[index]
+    if sys.byteorder == "little" and not symbolic:
+        rows = _take_usual_rows(keyed, rows, keeps)
     for key, first, times, *values in rows:
         packed = array("q")
         packed.frombytes(times)
@@ -134,6 +137,25 @@ def take_entry_rows(scope: Scope, index: int, rows: Iterable[list[Any]], keeps: 
         if not first:
             packed = _joined(packed_of(keyed[key], keeps), packed, keeps)
         keyed[key] = held(packed, keeps)
+
+
+def _take_usual_rows(keyed: Keyed, rows: Iterable[list[Any]], keeps: bool) -> list[list[Any]]:
+    """Puts entries in place that need nothing but to be copied, which is most of them; returns the other rows."""
+    others = []
+    size = _ENTRY if keeps else _ENTRY // 2
+    for row in rows:
+        key, first, data = row
+        length = len(data)
+        if not first or not size <= length <= size * BLOCK:
+            others.append(row)
+        elif length > size:
+            keyed[key] = array("q", data)
+        elif keeps:
+            us, value = _PAIR.unpack(data)
+            keyed[key] = beside(us, value)
+        else:
+            (keyed[key],) = _TIME.unpack(data)
+    return others
 
 
 def _pieces(values: list[Any]) -> Iterator[tuple[int, int]]:
