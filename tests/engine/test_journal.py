@@ -423,6 +423,27 @@ def test_rules_that_came_back_have_lost_what_the_others_did_not_keep(written: st
     assert restored(life.records).finished().dump() == life.engine.dump()
 
 
+@pytest.mark.parametrize("done", [0, 1, 2])
+@pytest.mark.parametrize("whole_again", [True, False])
+def test_who_was_stopped_between_two_changes_of_rules_goes_through_both_again(done: int, whole_again: bool) -> None:
+    changes = [OTHER, PROGRAM]
+    life, undisturbed = Life(), Life()
+    for each in (life, undisturbed):
+        each.pay(*(pay(number, number, f"{number * 50}.00", payee_account=f"622{number % 3}") for number in range(20)))
+        each.rotate()
+    for program in changes:
+        undisturbed.switch(program)
+    for program in changes[:done]:
+        life.switch(program)
+    if whole_again:
+        life.rotate()
+    found = restored(life.records, PROGRAM).finished()  # by the rules of before the changes
+    for program in (PROGRAM, *changes):
+        if program is not found.program:
+            found.switch(program)
+    assert found.dump() == undisturbed.engine.dump()
+
+
 def test_rules_that_come_now_find_what_they_would_have_found_at_that_position() -> None:
     """Also of a scope that came, and with watermarks that went on, after the rotation was whole."""
     life = Life()

@@ -124,7 +124,7 @@ class OnCourse:
     async def dispositions(self, begin: int, end: int) -> list[Again]:
         return []
 
-    async def applying(self, position: int) -> None:
+    async def applying(self, position: int, restored: bool = False) -> None:
         self._followed.append(position)
 
 

@@ -80,6 +80,18 @@ def test_with_the_state_of_an_offset_later_changes_are_applied_again_and_disposi
     assert [each.offset for each in found.since(12)] == []
 
 
+def test_a_stored_state_goes_through_all_changes_of_rules_before_a_payment_again_where_there_was_more_than_one() -> (
+    None
+):
+    found = log(switched(0, 0), disposed(10, 0), switched(10, 1), unused(10, 1), switched(10, 2), switched(12, 0))
+    before, entries = found.behind_state(10)
+    assert (before, [each.offset for each in entries]) == (standing(0), [1, 2, 3, 4, 5])
+    for position in (9, 11, 12):
+        assert found.behind_state(position) == (found.standing_at(position), found.since(position))
+    assert log(switched(3, 0), switched(3, 1)).behind_state(3)[0] == standing(0)
+    assert log().behind_state(3) == (None, [])
+
+
 def test_a_log_that_goes_back_is_an_error() -> None:
     log(switched(5, 0), switched(5, 1))
     with pytest.raises(AppliedError, match="goes back"):

@@ -8,7 +8,7 @@ Every record says by what is judged behind it and what was looked at, so the las
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -177,3 +177,15 @@ class AppliedLog:
             for each in self.entries
             if each.applied.first > position or (each.applied.first == position and isinstance(each.applied, Disposed))
         ]
+
+    def behind_state(self, position: int) -> tuple[Standing | None, list[Entry]]:
+        """By what the stored state of before that payment is to be made, and what is to be gone through after that.
+
+        Where rules changed more than once before that payment, whoever changed them may have been stopped in between:
+        what the ones dropped the next ones do not find, so the state goes through all of them again.
+        """
+        begin, end = bisect_left(self._firsts, position), bisect_right(self._firsts, position)
+        switches = [at for at in range(begin, end) if isinstance(self.entries[at].applied, Switched)]
+        if not switches[1:]:  # one change is made whole, or not at all
+            return self.standing_at(position), self.since(position)
+        return self.entries[max(switches[0] - 1, 0)].applied.standing, self.entries[begin:]

@@ -157,15 +157,19 @@ class Course:
 
     async def restored(self, states: StateTopic, end: int, abandoned: Callable[[], bool]) -> Restored | None:
         """The partition's state, made with the rules by which it was judged there. `end` is the committed offset."""
-        program = await self.program_at(end)
+        program = await self._program_behind(end)
         while True:
             restored = await states.restore(program, self._partition, abandoned)
             if restored is None:
                 return None
-            right = await self.program_at(restored.position)
+            right = await self._program_behind(restored.position)
             if right is program:
                 return restored
             program = right  # other rules came between the committed offset and the state's
+
+    async def _program_behind(self, position: int) -> Program:
+        await self._reach(position)
+        return await self._steering.program_of(self._log.behind_state(position)[0])
 
     async def dispositions(self, begin: int, end: int) -> list[Again]:
         """Those that count from a payment between two offsets on, for who builds windows again."""
@@ -173,10 +177,11 @@ class Course:
         found = [each for each in self._log.entries if begin <= each.applied.first < end]
         return await self._steering.again([each for each in found if isinstance(each.applied, Disposed)])
 
-    async def applying(self, position: int) -> Applying:
-        """How control inputs go on where the partition's state is that of an offset."""
+    async def applying(self, position: int, restored: bool = False) -> Applying:
+        """How control inputs go on where the partition's state is that of an offset; whether it is a `restored` one."""
         await self._reach(position)
-        again = await self._steering.again(self._log.since(position))
+        entries = self._log.behind_state(position)[1] if restored else self._log.since(position)
+        again = await self._steering.again(entries)
         return self._steering.applying(self._partition, self._log, again, self._letters_until)
 
     async def _reach(self, position: int) -> None:
