@@ -95,7 +95,10 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
         app.add_future(app.crash(error))
 
     async def outputs(partitions: Sequence[int], abandoned: Callable[[], bool]) -> Mapping[int, Publisher]:
-        return await take_outputs(settings, cast(Producer, app.producer).client, metrics, partitions, abandoned)
+        def unwanted() -> bool:
+            return abandoned() or bool(app.should_stop)
+
+        return await take_outputs(settings, cast(Producer, app.producer).client, metrics, partitions, unwanted)
 
     app.steering = steering = Steering(settings, inputs)
     metrics = Metrics(steering.ruleset)
