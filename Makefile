@@ -14,7 +14,7 @@ test: bootstrap ## the tests that this machine can run
 	.venv/bin/pytest
 
 test-all: bootstrap ## all tests: a skip is a failure; 95 % of the core's branches must be taken
-	TREASURY_WATCH_TEST_ALL=1 .venv/bin/pytest --cov
+	TREASURY_WATCH_TEST_ALL=1 .venv/bin/pytest --cov --numprocesses 2 --dist worksteal
 	.venv/bin/python scripts/branch-coverage
 
 lint: bootstrap ## style, types and layers

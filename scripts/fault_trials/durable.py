@@ -15,7 +15,7 @@ from treasury_watch.adapters.settings import Settings
 from treasury_watch.engine.journal import BEGIN, POSITION
 
 from .fleet import Fleet, Stuck
-from .topics import AWAY, applied_ends, consuming
+from .topics import AWAY, applied_ends, consuming, ended
 
 HEAD_BYTES = 24  # number and digest, before the body of a record
 POSITION_CELL = {POSITION: 1, BEGIN: 5}  # where in a body the offset of the next payment stands
@@ -46,9 +46,7 @@ class Positions:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await ended(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -19,7 +19,7 @@ from treasury_watch.adapters.kafka.control.publishing import NotPublished, publi
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.settings import Settings
 
-from .topics import AWAY, REQUEST_MS, consuming
+from .topics import AWAY, REQUEST_MS, consuming, ended
 
 DECIDED_AT = "2025-04-01T09:00:00+08:00"
 RULES_SECONDS = (1.5, 4.0)
@@ -46,8 +46,7 @@ class Inputs:
     async def stop(self) -> None:
         """Sends no more; what is under way is waited for."""
         self._stopping = True
-        seeing = self._tasks[1]
-        seeing.cancel()
+        await ended(self._tasks[1])
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _publish(self) -> None:

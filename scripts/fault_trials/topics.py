@@ -85,6 +85,15 @@ class Load:
             await producer.stop()
 
 
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancels a task until it has ended: `wait_for` of Python 3.11 may let a cancellation go unheard."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1.0)
+    if not task.cancelled():
+        task.result()  # what it failed with
+
+
 class Watch:
     """Samples of what is committed and what is published, taken while a trial goes on."""
 
@@ -96,9 +105,7 @@ class Watch:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await ended(self._task)
 
     async def done(self, limit: float) -> dict[int, int]:
         """Waits until everything on the payments topic is committed; returns where its partitions end. Raises Stuck."""
