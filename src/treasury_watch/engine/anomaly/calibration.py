@@ -1,0 +1,112 @@
+"""Calibration (校准): from scores to p-values that keep the rate of alerts that was asked for.
+
+A conformal p-value is the share of the last scores that are at least as high. Streams change, and then that share is
+off; so the level at which a p-value alerts is corrected after every payment, down after an alert, up after none
+(adaptive conformal inference, Gibbs and Candès 2021, doi:10.48550/arXiv.2106.00170). Over n payments the alerts are off
+the target by at most the level's change ÷ (γ n).
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, insort
+from sys import byteorder
+from typing import NamedTuple
+
+WINDOW = 5_000
+WARM = 2_000
+STEP = 0.005  # γ
+
+
+class Replaced(NamedTuple):
+    """What `see` replaced: the level, and the score that fell out of the window."""
+
+    level: float
+    dropped: float | None
+
+
+class Calibration:
+    """The last scores, in order of arrival (a ring) and of size, and the level."""
+
+    __slots__ = ("at", "level", "ring", "sizes", "target")
+
+    def __init__(self, target: float) -> None:
+        self.target = target
+        self.level = target
+        self.ring: list[float] = []
+        self.sizes: list[float] = []
+        self.at = 0  # the oldest score's place in a full ring
+
+    @property
+    def warm(self) -> bool:
+        """Whether there are scores enough to say anything."""
+        return len(self.ring) >= WARM
+
+    def p_value(self, score: float) -> float | None:
+        """The corrected p-value, in (0, 1]: at most `target` in the share `target` of payments. `None` while warming.
+
+        Correcting multiplies by target ÷ level.
+        """
+        n = len(self.ring)
+        if n < WARM:
+            return None
+        if self.level <= 0.0:
+            return 1.0
+        share = (n - bisect_left(self.sizes, score) + 1) / (n + 1)
+        return min(1.0, share * self.target / self.level)
+
+    def see(self, score: float, alert: bool) -> Replaced:
+        """Takes a score into account, and whether it was an alert."""
+        level, dropped = self.level, None
+        if len(self.ring) >= WARM:
+            self.level = level + STEP * (self.target - alert)
+        if len(self.ring) < WINDOW:
+            self.ring.append(score)
+        else:
+            dropped = self.ring[self.at]
+            del self.sizes[bisect_left(self.sizes, dropped)]
+            self.ring[self.at] = score
+            self.at = (self.at + 1) % WINDOW
+        insort(self.sizes, score)
+        return Replaced(level, dropped)
+
+    def undo(self, score: float, replaced: Replaced) -> None:
+        """Undoes the last `see`, of that score."""
+        self.level, dropped = replaced
+        del self.sizes[bisect_left(self.sizes, score)]
+        if dropped is None:
+            self.ring.pop()
+        else:
+            self.at = (self.at - 1) % WINDOW
+            self.ring[self.at] = dropped
+            insort(self.sizes, dropped)
+
+    def cells(self) -> list[object]:
+        """Its state in the types of MessagePack: level, and the scores from the oldest on as doubles, little-endian."""
+        scores = array("d", self.ring[self.at :] + self.ring[: self.at])
+        return [self.level, little(scores)]
+
+    @classmethod
+    def of(cls, target: float, level: float, scores: bytes) -> Calibration:
+        """The calibration of `cells`."""
+        made = cls(target)
+        made.level = level
+        made.ring = doubles(scores)
+        made.sizes = sorted(made.ring)
+        return made
+
+
+def little(values: array[float]) -> bytes:
+    """Doubles as bytes, little-endian."""
+    if byteorder == "big":
+        values.byteswap()
+    return values.tobytes()
+
+
+def doubles(data: bytes) -> list[float]:
+    """The doubles of `little`."""
+    values = array("d")
+    values.frombytes(data)
+    if byteorder == "big":
+        values.byteswap()
+    return values.tolist()

@@ -1,0 +1,221 @@
+"""Core (核心): what a model knows besides entities: the whole's level, hours, histograms, weights, calibration.
+
+Written down at once; its change depends on the effect and on itself only.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from treasury_watch.engine.anomaly.calibration import Calibration, Replaced, doubles, little
+from treasury_watch.engine.anomaly.entities import PART, PARTS
+from treasury_watch.engine.anomaly.features import FAR, LEAST_SPREAD, NAMES, RANGES, Whole
+from treasury_watch.engine.anomaly.histogram import BINS, KEPT, NOTHING, Tail, first_tail, surprise, tail_of
+from treasury_watch.engine.anomaly.logarithm import ln
+
+HOURS = 168
+REBUILT = 1_000  # learned payments between two rebuildings of the histograms, less at first
+_FIRST_REBUILT = 50
+_MEMORY = 5_000  # payments that the whole's level is the mean of
+_FIRST_SPREAD = 1.5
+_ANCIENT = -(10**9)
+_PACE = 0.05  # of weights, at each answer
+_LEAST_SHARE, _SHARE_PACE = 0.02, 0.02
+WEIGHT_LIMIT = 8.0  # a weight stays within this factor of the first one
+
+# First weights, found on the first fifth of four streams (docs/anomaly.md).
+FIRST_WEIGHTS = {
+    "amount": 2.0,
+    "unit_amount": 0.5,
+    "pair_amount": 1.0,
+    "subject_amount": 1.0,
+    "new_payee": 0.5,
+    "rare_payee": 4.0,
+    "unit_burst": 0.5,
+    "payee_burst": 1.0,
+    "pair_burst": 1.0,
+    "pair_busy": 0.5,
+    "hour": 1.0,
+    "unit_record": 1.0,
+    "payee_record": 1.0,
+}
+WEIGHTS = tuple(FIRST_WEIGHTS[name] for name in NAMES)
+
+
+class Counted(NamedTuple):
+    """What was counted, decayed, and what follows from it: the tail of each feature; −ln P(hour | its part of the week)
+    and P(part).
+    """
+
+    counts: tuple[tuple[float, ...], ...]
+    hour_counts: tuple[float, ...]
+    tails: tuple[Tail, ...]
+    hour_terms: tuple[float, ...]
+    part_shares: tuple[float, ...]
+
+
+class Before(NamedTuple):
+    """What a core held before a change, to be put back: whether one was `added` to `recent`, and what was `replaced` in
+    the calibration where it saw `score`.
+    """
+
+    watermark: int
+    whole: Whole
+    counted: Counted
+    recent: list[str]
+    added: bool
+    weights: tuple[float, ...]
+    wrong_share: float
+    score: float
+    replaced: Replaced | None
+
+
+class Core:
+    """The core of one model.
+
+    `watermark` is the newest step; `recent` are the bins of payments that were learned since the last rebuilding, each
+    with its hour; `wrong_share` is the share of payments among those that people answered for which were wrong, about.
+    """
+
+    __slots__ = ("calibration", "counted", "recent", "watermark", "weights", "whole", "wrong_share")
+
+    def __init__(self, target: float) -> None:
+        self.watermark = _ANCIENT
+        self.whole = Whole(0, 0.0, _FIRST_SPREAD)
+        self.counted = _NOTHING_COUNTED
+        self.recent: list[str] = []
+        self.weights = WEIGHTS
+        self.wrong_share = 0.1
+        self.calibration = Calibration(target)
+
+    def before(self, added: bool, score: float = 0.0, replaced: Replaced | None = None) -> Before:
+        """What it holds now, ahead of a change."""
+        return Before(
+            self.watermark,
+            self.whole,
+            self.counted,
+            self.recent,
+            added,
+            self.weights,
+            self.wrong_share,
+            score,
+            replaced,
+        )
+
+    def put_back(self, before: Before) -> None:
+        """Undoes the last change."""
+        (
+            self.watermark,
+            self.whole,
+            self.counted,
+            self.recent,
+            added,
+            self.weights,
+            self.wrong_share,
+            score,
+            replaced,
+        ) = before
+        if added:
+            self.recent.pop()
+        if replaced is not None:
+            self.calibration.undo(score, replaced)
+
+    def learn(self, level: float, bins: str) -> None:
+        """Learns a payment: its level, and the bins of its features with its hour."""
+        n, location, spread = self.whole
+        if n:
+            off, most = level - location, FAR * (spread + LEAST_SPREAD)
+            off = min(most, max(-most, off))
+            rate = 1.0 / (n + 1) if n < _MEMORY else 1.0 / _MEMORY
+            self.whole = Whole(n + 1, location + rate * off, spread + rate * ((off if off > 0.0 else -off) - spread))
+        else:
+            self.whole = Whole(1, level, _FIRST_SPREAD)
+        self.recent.append(bins)
+        if len(self.recent) >= min(REBUILT, max(_FIRST_REBUILT, n // 2)):
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        recent, self.recent = self.recent, []
+        *columns, hours = zip(*recent, strict=True)
+        counts = (_with(old, column) for old, column in zip(self.counted.counts, columns, strict=True))
+        self.counted = _counted(counts, _with(self.counted.hour_counts, hours))
+
+    def answer(self, bins: str, wrong: bool) -> None:
+        """Moves the weights after people said whether a payment was wrong: by the share that each feature has in its
+        score, up or down, so that both answers count for as much in the long run.
+        """
+        surprises = [_surprise(ord(each), tail) for each, tail in zip(bins, self.counted.tails, strict=False)]
+        parts = [weight * surprise * surprise for weight, surprise in zip(self.weights, surprises, strict=True)]
+        total = sum(parts)
+        self.wrong_share += _SHARE_PACE * (wrong - self.wrong_share)
+        share = max(_LEAST_SHARE, min(1.0 - _LEAST_SHARE, self.wrong_share))
+        if total <= 0.0:
+            return
+        pace = _PACE * (1.0 - share) if wrong else -_PACE * share
+        self.weights = tuple(
+            min(first * WEIGHT_LIMIT, max(first / WEIGHT_LIMIT, weight * (1.0 + pace * part / total)))
+            for weight, part, first in zip(self.weights, parts, WEIGHTS, strict=True)
+        )
+
+    def cells(self) -> list[Any]:
+        """Its state in the types of MessagePack."""
+        return [
+            self.watermark,
+            list(self.whole),
+            [little(array("d", each)) for each in self.counted.counts],
+            little(array("d", self.counted.hour_counts)),
+            self.recent,
+            list(self.weights),
+            self.wrong_share,
+            self.calibration.cells(),
+        ]
+
+    @classmethod
+    def of(cls, target: float, cells: list[Any]) -> Core:
+        """The core of `cells`."""
+        core = cls(target)
+        core.watermark, whole, counts, hours, core.recent, weights, core.wrong_share, calibration = cells
+        core.whole = Whole(*whole)
+        core.weights = tuple(weights)
+        core.calibration = Calibration.of(target, *calibration)
+        core.counted = _counted((tuple(doubles(each)) for each in counts), tuple(doubles(hours)))
+        return core
+
+
+def _with(counts: Sequence[float], bins: Iterable[str]) -> tuple[float, ...]:
+    """Counts that have aged, with what came since."""
+    new = [count * KEPT for count in counts]
+    for each in bins:
+        at = ord(each)
+        if at != NOTHING or len(new) > BINS:
+            new[at] += 1.0
+    return tuple(new)
+
+
+def _counted(counts: Iterable[tuple[float, ...]], hour_counts: tuple[float, ...]) -> Counted:
+    parts = [0.0] * PARTS
+    for hour, count in enumerate(hour_counts):
+        parts[PART[hour]] += count + 1.0
+    total = 0.0
+    for part in parts:
+        total += part
+    known = tuple(counts)
+    return Counted(
+        known,
+        hour_counts,
+        tuple(
+            tail_of(each, usual) if any(each) else first_tail(usual) for each, usual in zip(known, RANGES, strict=True)
+        ),
+        tuple(ln(parts[PART[hour]] / (count + 1.0)) for hour, count in enumerate(hour_counts)),
+        tuple(part / total for part in parts),
+    )
+
+
+def _surprise(at: int, tail: Tail) -> float:
+    """The surprise of the middle of a bin."""
+    return 0.0 if at == NOTHING else surprise(tail.low + (at + 0.5) / tail.scale, at, tail)
+
+
+_NOTHING_COUNTED = _counted(((0.0,) * BINS,) * len(RANGES), (0.0,) * HOURS)

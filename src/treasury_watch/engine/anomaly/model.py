@@ -1,0 +1,276 @@
+"""Model (模型): how odd each payment of one partition-key value is, learned from those before it.
+
+`score` changes nothing. `effect` says what a payment changes, as plain data; `apply` changes it; `undo` takes the last
+change back, to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from treasury_watch.engine.anomaly.calibration import Replaced
+from treasury_watch.engine.anomaly.core import Before, Core
+from treasury_watch.engine.anomaly.entities import (
+    EXPIRES,
+    HOUR_US,
+    LATEST,
+    PART,
+    Pair,
+    Payee,
+    Subject,
+    Unit,
+    pair_after,
+    payee_after,
+    payee_told,
+    subject_after,
+    unit_after,
+    unit_told,
+)
+from treasury_watch.engine.anomaly.features import Measured, measure
+from treasury_watch.engine.anomaly.histogram import BINS, MOST, NOTHING
+
+TARGET = 0.01  # share of payments that alert
+KINDS = ("units", "payees", "pairs", "subjects", "habits")  # of entities
+_NEWEST = (2, 2, 1, 1, 1)  # where an entity's newest step stands, by kind
+_LAST_BIN = BINS - 1
+
+Effect = tuple[Any, ...]  # of int, float, str and None
+Undo = tuple[tuple[tuple[dict[Any, Any], Any, Any], ...], Before]
+
+
+class Observation(NamedTuple):
+    """What a model sees of a payment: event time (microseconds of UTC), local hour of the week (0 = Monday 0:00, to
+    167), amount in fen, unit, and payee and expense subject where there are any.
+    """
+
+    us: int
+    hour: int
+    fen: int
+    unit: str
+    payee: str | None = None
+    subject: str | None = None
+
+
+class Scored:
+    """How odd a payment is. `score` ≥ 0, finite; `p_value` in (0, 1], `None` while warming; `alert`: whether the
+    p-value is within the target; `creeping`: the amounts of the unit have slowly grown; `surprises` and `measured`: of
+    each feature, in their order.
+    """
+
+    __slots__ = ("alert", "bins", "creeping", "measured", "p_value", "score", "step", "surprises", "weights")
+
+    def __init__(
+        self,
+        step: int,
+        score: float,
+        p_value: float | None,
+        alert: bool,
+        measured: Measured,
+        surprises: list[float],
+        bins: str,
+        weights: tuple[float, ...],
+    ) -> None:
+        self.step = step
+        self.score = score
+        self.p_value = p_value
+        self.alert = alert
+        self.creeping = measured.creeping
+        self.measured = measured
+        self.surprises = surprises
+        self.bins = bins
+        self.weights = weights
+
+
+class Model:
+    """The model of one partition-key value; `target` is the share of payments that are to alert, in (0, 1)."""
+
+    __slots__ = ("_round", "core", "habits", "pairs", "payees", "subjects", "target", "units")
+
+    def __init__(self, target: float = TARGET) -> None:
+        self.target = target
+        self.core = Core(target)
+        self.units: dict[str, Unit] = {}
+        self.payees: dict[str, Payee] = {}
+        self.pairs: dict[tuple[str, str], Pair] = {}  # unit and payee
+        self.subjects: dict[str, Subject] = {}
+        self.habits: dict[tuple[str, str], Pair] = {}  # unit and subject
+        self._round: Iterator[tuple[int, Any]] = iter(())
+
+    def score(self, seen: Observation) -> Scored:
+        """How odd a payment is, by what was applied so far."""
+        us, hour, fen, unit, payee, subject = seen
+        core = self.core
+        step = us // HOUR_US
+        if step < core.watermark - LATEST:
+            step = core.watermark - LATEST
+        measured = measure(
+            step,
+            fen,
+            hour,
+            core.whole,
+            self.units.get(unit),
+            payee is not None,
+            None if payee is None else self.payees.get(payee),
+            None if payee is None else self.pairs.get((unit, payee)),
+            subject is not None,
+            None if subject is None else self.subjects.get(subject),
+            None if subject is None else self.habits.get((unit, subject)),
+            core.counted.hour_terms,
+            core.counted.part_shares,
+        )
+        total = 0.0
+        surprises, bins = [], []
+        for value, (low, scale, cut, base, steep, table), weight in zip(
+            measured.values, core.counted.tails, core.weights, strict=True
+        ):
+            if value is None:
+                surprises.append(0.0)
+                bins.append(NOTHING)
+                continue
+            at = int((value - low) * scale)
+            if at < 0:
+                at = 0
+            elif at > _LAST_BIN:
+                at = _LAST_BIN
+            if value > cut:
+                surprise = base + (value - cut) * steep
+                if surprise > MOST:
+                    surprise = MOST
+            else:
+                surprise = table[at]
+            total += weight * surprise * surprise
+            surprises.append(surprise)
+            bins.append(at)
+        bins.append(hour)
+        p_value = core.calibration.p_value(total)
+        return Scored(
+            step,
+            total,
+            p_value,
+            p_value is not None and p_value <= self.target,
+            measured,
+            surprises,
+            bytes(bins).decode("latin-1"),
+            core.weights,
+        )
+
+    def effect(self, seen: Observation, scored: Scored, learn: bool) -> Effect:
+        """What a payment changes, that was scored just now: numbers and texts that can be written down.
+
+        `learn`: whether its unit, payee and so on learn it; a payment that is held is only seen.
+        """
+        measured = scored.measured
+        return (
+            scored.step,
+            seen.unit,
+            seen.payee,
+            seen.subject,
+            measured.level,
+            measured.unit_level,
+            measured.payee_level,
+            measured.subject_level,
+            measured.against_anchor,
+            scored.bins,
+            scored.score,
+            int(scored.alert),
+            int(learn),
+            int(measured.new_pair),
+            measured.together,
+        )
+
+    def apply(self, effect: Effect) -> Undo:
+        """Changes what the model knows: it sees the score, and learns the payment where the effect says so."""
+        score, alert, learned, *_ = effect[10:]
+        replaced = self.core.calibration.see(score, bool(alert))
+        if learned:
+            return self._learn(effect, score, replaced)
+        before = self.core.before(False, score, replaced)
+        self.core.watermark = max(self.core.watermark, effect[0])
+        return (), before
+
+    def accepts(self, effect: Effect) -> bool:
+        """Whether `learn` and `feedback` may be given an effect still: it is at most 120 days behind the newest."""
+        return bool(effect[0] >= self.core.watermark - LATEST)
+
+    def learn(self, effect: Effect) -> Undo:
+        """Learns a payment whose effect was applied without: one that was held and that people have released."""
+        return self._learn(effect, 0.0, None)
+
+    def feedback(self, effect: Effect, wrong: bool) -> Undo:
+        """Takes in what people said of a payment: moves the weights, and keeps it with the unit and the payee."""
+        step, unit, payee, _, level, *_ = effect
+        units, payees = self.units, self.payees
+        replaced: list[tuple[dict[Any, Any], Any, Any]] = [(units, unit, units.get(unit))]
+        units[unit] = unit_told(units.get(unit), step, level, wrong)
+        if payee is not None:
+            replaced.append((payees, payee, payees.get(payee)))
+            payees[payee] = payee_told(payees.get(payee), step, level, wrong)
+        before = self.core.before(False)
+        self.core.answer(effect[9], wrong)
+        return tuple(replaced), before
+
+    def undo(self, undo: Undo) -> None:
+        """Takes the last change back that was not taken back yet, to the bit."""
+        replaced, before = undo
+        for entities, key, old in replaced:
+            if old is None:
+                del entities[key]
+            else:
+                entities[key] = old
+        self.core.put_back(before)
+
+    def forget(self, looks: int) -> None:
+        """Looks at that many entities, going round, and forgets those that have expired, which changes no score."""
+        while looks > 0:
+            place = next(self._round, None)
+            if place is None:
+                self._round = self._all()
+                place = next(self._round, None)
+                if place is None:
+                    return
+            looks -= 1
+            kind, key = place
+            entities = self.entities(kind)
+            found = entities.get(key)
+            if found is not None and self.is_over(kind, found):
+                del entities[key]
+
+    def _all(self) -> Iterator[tuple[int, Any]]:
+        for kind in range(len(KINDS)):
+            for key in list(self.entities(kind)):
+                yield kind, key
+
+    def entities(self, kind: int) -> dict[Any, Any]:
+        """The entities of one of `KINDS`, by key."""
+        return (self.units, self.payees, self.pairs, self.subjects, self.habits)[kind]
+
+    def is_over(self, kind: int, entity: tuple[Any, ...]) -> bool:
+        """Whether an entity counts as unknown in every payment that may come."""
+        return bool(entity[_NEWEST[kind]] < self.core.watermark - LATEST - EXPIRES)
+
+    def _learn(self, effect: Effect, score: float, replaced: Replaced | None) -> Undo:
+        step, unit, payee, subject, level, unit_level, payee_level, subject_level, against, bins = effect[:10]
+        new_pair, together = effect[13:]
+        units = self.units
+        old_unit = units.get(unit)
+        units[unit] = unit_after(old_unit, step, unit_level, against, PART[ord(bins[-1])], new_pair, together)
+        changed: list[tuple[dict[Any, Any], Any, Any]] = [(units, unit, old_unit)]
+        if payee is not None:
+            payees, pairs, pair = self.payees, self.pairs, (unit, payee)
+            old_payee, old_pair = payees.get(payee), pairs.get(pair)
+            payees[payee] = payee_after(old_payee, step, payee_level, together)
+            pairs[pair] = pair_after(old_pair, step, level)
+            changed += (payees, payee, old_payee), (pairs, pair, old_pair)
+        if subject is not None:
+            subjects, habits, habit = self.subjects, self.habits, (unit, subject)
+            old_subject, old_habit = subjects.get(subject), habits.get(habit)
+            subjects[subject] = subject_after(old_subject, step, subject_level)
+            habits[habit] = pair_after(old_habit, step, level)
+            changed += (subjects, subject, old_subject), (habits, habit, old_habit)
+        core = self.core
+        before = core.before(True, score, replaced)
+        if step > core.watermark:
+            core.watermark = step
+        core.learn(level, bins)
+        return tuple(changed), before

@@ -1,0 +1,61 @@
+"""Surprise is the tail of what was seen, and goes on beyond it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+
+import pytest
+
+from treasury_watch.engine.anomaly.histogram import BINS, MOST, Range, Tail, first_tail, surprise, tail_of
+
+KNOWN = Range(0.0, 12.0, 6.0, 1.0)
+
+
+def counted(values: list[float]) -> Tail:
+    counts = [0.0] * BINS
+    for value in values:
+        counts[min(BINS - 1, int(value * 10))] += 1.0
+    return tail_of(counts, KNOWN)
+
+
+def of(value: float, tail: Tail) -> float:
+    return surprise(value, min(BINS - 1, max(0, int((value - tail.low) * tail.scale))), tail)
+
+
+@pytest.fixture(scope="module")
+def exponential() -> Tail:
+    rng = random.Random(1)
+    return counted([rng.expovariate(1.0) for _ in range(20_000)])
+
+
+@pytest.mark.parametrize("value", [1.55, 2.05, 3.05, 5.0, 7.0])
+def test_of_an_exponential_the_surprise_is_the_value_less_one(value: float, exponential: Tail) -> None:
+    assert of(value, exponential) == pytest.approx(value - 1.0, abs=0.25)
+
+
+def test_what_one_payment_in_three_reaches_is_no_surprise(exponential: Tail) -> None:
+    assert of(-math.log(0.4), exponential) == 0.0
+
+
+def test_beyond_everything_seen_the_surprise_still_grows(exponential: Tail) -> None:
+    values = [of(value, exponential) for value in (8.0, 11.0, 14.0, 17.0)]
+    assert values == sorted(set(values))
+    assert of(1e9, exponential) == MOST
+
+
+def test_surprise_never_falls_with_the_value(exponential: Tail) -> None:
+    values = [of(at / 50, exponential) for at in range(700)]
+    assert all(later >= earlier - 0.02 for earlier, later in itertools.pairwise(values))
+
+
+def test_where_all_values_are_alike_any_higher_one_is_a_great_surprise() -> None:
+    tail = counted([1.0] * 1_000)
+    assert of(1.0, tail) == 0.0
+    assert of(1.3, tail) > 6.0
+
+
+def test_before_anything_is_counted_only_what_is_beyond_the_usual_cut_surprises() -> None:
+    tail = first_tail(KNOWN)
+    assert (of(5.9, tail), of(8.0, tail)) == (0.0, 2.0)
