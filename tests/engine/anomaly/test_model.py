@@ -241,6 +241,16 @@ def test_a_payee_whose_payments_were_wrong_is_odder_and_one_who_was_cleared_is_n
     assert model.score(seen).score <= before + 0.5
 
 
+def test_an_answer_on_what_did_not_alert_moves_no_weight(lived: bytes) -> None:
+    model = load(lived)
+    seen = ordinary(6_001)[6_000]
+    scored = model.score(seen)
+    model.feedback(model.effect(seen, scored, True), True)
+    assert not scored.alert
+    assert model.core.weights == tuple(FIRST_WEIGHTS.values())
+    assert model.score(seen).score > scored.score
+
+
 def test_what_is_far_behind_the_newest_payment_is_not_taken_any_more(lived: bytes) -> None:
     model = load(lived)
     ((_, effect),) = live(model, [paid(5_000.0, 100)], learn=False)

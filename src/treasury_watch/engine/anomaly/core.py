@@ -6,6 +6,7 @@ Written down at once; its change depends on the effect and on itself only.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ _FIRST_REBUILT = 50
 _MEMORY = 5_000  # payments that the whole's level is the mean of
 _FIRST_SPREAD = 1.5
 _ANCIENT = -(10**9)
-_PACE = 0.05  # of weights, at each answer
+_PACE = 0.03  # of weights, at each answer
+_FIRM = 50.0  # a score from which on an answer says something of the weights
 _LEAST_SHARE, _SHARE_PACE = 0.02, 0.02
 WEIGHT_LIMIT = 8.0  # a weight stays within this factor of the first one
 
@@ -38,8 +40,8 @@ FIRST_WEIGHTS = {
     "pair_burst": 1.0,
     "pair_busy": 0.5,
     "hour": 1.0,
-    "unit_record": 1.0,
-    "payee_record": 1.0,
+    "unit_record": 4.0,
+    "payee_record": 4.0,
 }
 WEIGHTS = tuple(FIRST_WEIGHTS[name] for name in NAMES)
 
@@ -148,14 +150,14 @@ class Core:
         """
         surprises = [_surprise(ord(each), tail) for each, tail in zip(bins, self.counted.tails, strict=False)]
         parts = [weight * surprise * surprise for weight, surprise in zip(self.weights, surprises, strict=True)]
-        total = sum(parts)
+        total = 0.0
+        for part in parts:
+            total += part
         self.wrong_share += _SHARE_PACE * (wrong - self.wrong_share)
         share = max(_LEAST_SHARE, min(1.0 - _LEAST_SHARE, self.wrong_share))
-        if total <= 0.0:
-            return
         pace = _PACE * (1.0 - share) if wrong else -_PACE * share
         self.weights = tuple(
-            min(first * WEIGHT_LIMIT, max(first / WEIGHT_LIMIT, weight * (1.0 + pace * part / total)))
+            min(first * WEIGHT_LIMIT, max(first / WEIGHT_LIMIT, weight * (1.0 + pace * part / (total + _FIRM))))
             for weight, part, first in zip(self.weights, parts, WEIGHTS, strict=True)
         )
 
@@ -185,12 +187,12 @@ class Core:
 
 
 def _with(counts: Sequence[float], bins: Iterable[str]) -> tuple[float, ...]:
-    """Counts that have aged, with what came since."""
+    """Counts that have aged, with what came since; what is missing is in no bin."""
     new = [count * KEPT for count in counts]
-    for each in bins:
+    for each, count in Counter(bins).items():
         at = ord(each)
         if at != NOTHING or len(new) > BINS:
-            new[at] += 1.0
+            new[at] += count
     return tuple(new)
 
 
@@ -206,7 +208,8 @@ def _counted(counts: Iterable[tuple[float, ...]], hour_counts: tuple[float, ...]
         known,
         hour_counts,
         tuple(
-            tail_of(each, usual) if any(each) else first_tail(usual) for each, usual in zip(known, RANGES, strict=True)
+            first_tail(usual) if usual.evidence or not any(each) else tail_of(each, usual)
+            for each, usual in zip(known, RANGES, strict=True)
         ),
         tuple(ln(parts[PART[hour]] / (count + 1.0)) for hour, count in enumerate(hour_counts)),
         tuple(part / total for part in parts),

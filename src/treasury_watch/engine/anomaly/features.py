@@ -39,7 +39,6 @@ _ANCHOR_FROM = 20  # payments of a unit before its slow changes are watched
 _SPREADS_OF_SIGMA = 1.25  # σ ÷ mean distance, of a normal distribution
 _MOST_SIGMA = 3.0
 _A_DAY, _DAYS_KNOWN = 0.3, 1.0  # payments a half-life, and for how many of them that counts before any is known
-_ONE_IN_20 = 20.0  # checked payments of a new unit or payee are wrong
 
 # Where the histograms lie, and a cautious first tail. The order is the order everywhere.
 FEATURES: dict[str, Range] = {
@@ -54,8 +53,8 @@ FEATURES: dict[str, Range] = {
     "pair_burst": Range(0.0, 6.0, 1.5, 1.0),
     "pair_busy": Range(-4.0, 6.0, 1.5, 1.0),
     "hour": Range(0.0, 12.0, 5.0, 0.7),
-    "unit_record": Range(-3.0, 4.0, 0.5, 1.0),
-    "payee_record": Range(-3.0, 4.0, 0.5, 1.0),
+    "unit_record": Range(0.0, 10.0, 0.0, 1.0, evidence=True),
+    "payee_record": Range(0.0, 10.0, 0.0, 1.0, evidence=True),
 }
 NAMES = tuple(FEATURES)
 RANGES = tuple(FEATURES.values())
@@ -121,9 +120,7 @@ def measure(
     in_part = all_parts = 0
     part = PART[hour]
     if unit is not None and step - unit[2] <= EXPIRES:
-        n, born, newest, location, own_spread, anchor, cusum, short, long, novelty, own_busy, hours, wrong, checked = (
-            unit
-        )
+        n, born, newest, location, own_spread, anchor, cusum, short, long, novelty, own_busy, hours, wrong, fine = unit
         share = n / (n + _OWN)
         usual_unit += share * (location - usual_unit)
         spread += share * (own_spread - spread)
@@ -131,8 +128,8 @@ def measure(
         new_share = (n * novelty + _NOVELTY * _NEW) / (n + _NOVELTY)
         unit_burst = _burst(short, long, step, newest, born)
         in_part, all_parts = hours_of(hours, part)
-        if checked:
-            unit_record = _record(wrong, checked)
+        if wrong:
+            unit_record = _record(wrong, fine)
         if n >= _ANCHOR_FROM:
             against = (level - anchor) / ((spread + LEAST_SPREAD) * _SPREADS_OF_SIGMA)
             against = min(_MOST_SIGMA, max(-_MOST_SIGMA, against))
@@ -145,15 +142,15 @@ def measure(
     if has_payee:
         payee_n, payee_spread, payee_burst, payee_record = 0, spread, 0.0, 0.0
         if payee is not None and step - payee[2] <= EXPIRES:
-            payee_n, born, newest, location, own_spread, short, long, own_busy, wrong, checked = payee
+            payee_n, born, newest, location, own_spread, short, long, own_busy, wrong, fine = payee
             share = payee_n / (payee_n + _PAYEES)
             usual_pair += share * (location - usual_pair)
             busy += share * (own_busy - busy)
             payee_spread += payee_n / (payee_n + _OWN) * (own_spread + LEAST_SPREAD - payee_spread)
             payee_level = _within(level, usual_pair, payee_spread)
             payee_burst = _burst(short, long, step, newest, born)
-            if checked:
-                payee_record = _record(wrong, checked)
+            if wrong:
+                payee_record = _record(wrong, fine)
         if pair is not None and step - pair[1] <= EXPIRES:
             n, newest, location, short = pair
             usual_pair += n / (n + _PAIRS) * (location - usual_pair)
@@ -229,6 +226,9 @@ def _burst(short: float, long: float, step: int, newest: int, born: int) -> floa
     return ln((short + 1.0) / (a_day * (1.0 - left_of_day(age)) + 1.0))
 
 
-def _record(wrong: int, checked: int) -> float:
-    """ln of the share of checked payments that were wrong ÷ what is assumed of one who was never checked."""
-    return ln((wrong * _ONE_IN_20 + 1.0) / (checked + 1.0))
+def _record(wrong: int, fine: int) -> float:
+    """How bad the record of a unit or payee is, from thousandths of answers: one that says wrong counts for little, the
+    next ones for more; 0 for none.
+    """
+    share = wrong / (wrong + fine + 1_000.0)
+    return 2.0 * ln(1.0 + share * wrong / 500.0)

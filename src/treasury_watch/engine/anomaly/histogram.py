@@ -22,13 +22,15 @@ _PRIOR = 5.0  # values beyond the cut that the usual steepness counts for
 
 class Range(NamedTuple):
     """What is counted of a feature: from `low` to `high`; what is outside counts in the outer bins. `cut` and `steep`
-    are its tail as long as nothing is known: from `cut` on the surprise grows by `steep` for each 1.
+    are its tail as long as nothing is known: from `cut` on the surprise grows by `steep` for each 1. What is `evidence`
+    in itself, however often it comes, keeps that tail.
     """
 
     low: float
     high: float
     cut: float
     steep: float
+    evidence: bool = False
 
 
 class Tail(NamedTuple):

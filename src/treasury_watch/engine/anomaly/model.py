@@ -198,7 +198,10 @@ class Model:
         return self._learn(effect, 0.0, None)
 
     def feedback(self, effect: Effect, wrong: bool) -> Undo:
-        """Takes in what people said of a payment: moves the weights, and keeps it with the unit and the payee."""
+        """Takes in what people said of a payment: keeps it with unit and payee, and moves the weights if it alerted.
+
+        One that did not says nothing of what made alerts right or wrong.
+        """
         step, unit, payee, _, level, *_ = effect
         units, payees = self.units, self.payees
         replaced: list[tuple[dict[Any, Any], Any, Any]] = [(units, unit, units.get(unit))]
@@ -207,7 +210,8 @@ class Model:
             replaced.append((payees, payee, payees.get(payee)))
             payees[payee] = payee_told(payees.get(payee), step, level, wrong)
         before = self.core.before(False)
-        self.core.answer(effect[9], wrong)
+        if effect[11]:
+            self.core.answer(effect[9], wrong)
         return tuple(replaced), before
 
     def undo(self, undo: Undo) -> None:
