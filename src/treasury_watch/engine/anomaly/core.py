@@ -40,8 +40,8 @@ FIRST_WEIGHTS = {
     "pair_burst": 1.0,
     "pair_busy": 0.5,
     "hour": 1.0,
-    "unit_record": 4.0,
-    "payee_record": 4.0,
+    "unit_record": 2.0,
+    "payee_record": 6.0,
 }
 WEIGHTS = tuple(FIRST_WEIGHTS[name] for name in NAMES)
 
@@ -146,7 +146,8 @@ class Core:
 
     def answer(self, bins: str, wrong: bool) -> None:
         """Moves the weights after people said whether a payment was wrong: by the share that each feature has in its
-        score, up or down, so that both answers count for as much in the long run.
+        score, up or down, so that both answers count for as much in the long run. Records are made of answers already
+        and keep theirs.
         """
         surprises = [_surprise(ord(each), tail) for each, tail in zip(bins, self.counted.tails, strict=False)]
         parts = [weight * surprise * surprise for weight, surprise in zip(self.weights, surprises, strict=True)]
@@ -157,8 +158,10 @@ class Core:
         share = max(_LEAST_SHARE, min(1.0 - _LEAST_SHARE, self.wrong_share))
         pace = _PACE * (1.0 - share) if wrong else -_PACE * share
         self.weights = tuple(
-            min(first * WEIGHT_LIMIT, max(first / WEIGHT_LIMIT, weight * (1.0 + pace * part / (total + _FIRM))))
-            for weight, part, first in zip(self.weights, parts, WEIGHTS, strict=True)
+            weight
+            if known.evidence
+            else min(first * WEIGHT_LIMIT, max(first / WEIGHT_LIMIT, weight * (1.0 + pace * part / (total + _FIRM))))
+            for weight, part, first, known in zip(self.weights, parts, WEIGHTS, RANGES, strict=True)
         )
 
     def cells(self) -> list[Any]:

@@ -38,6 +38,7 @@ _PARTS = 8.0
 _ANCHOR_FROM = 20  # payments of a unit before its slow changes are watched
 _SPREADS_OF_SIGMA = 1.25  # σ ÷ mean distance, of a normal distribution
 _MOST_SIGMA = 3.0
+_WORST_RECORD = 4.0
 _A_DAY, _DAYS_KNOWN = 0.3, 1.0  # payments a half-life, and for how many of them that counts before any is known
 
 # Where the histograms lie, and a cautious first tail. The order is the order everywhere.
@@ -228,7 +229,7 @@ def _burst(short: float, long: float, step: int, newest: int, born: int) -> floa
 
 def _record(wrong: int, fine: int) -> float:
     """How bad the record of a unit or payee is, from thousandths of answers: one that says wrong counts for little, the
-    next ones for more; 0 for none.
+    next ones for more; 0 for none, at most 4.
     """
     share = wrong / (wrong + fine + 1_000.0)
-    return 2.0 * ln(1.0 + share * wrong / 500.0)
+    return min(_WORST_RECORD, 2.0 * ln(1.0 + share * wrong / 500.0))
