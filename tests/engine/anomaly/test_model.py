@@ -223,7 +223,7 @@ def test_answers_move_the_weights_within_their_bounds(lived: bytes) -> None:
         model.feedback(effect, True)
     heavier = model.core.weights
     assert heavier[0] > first[0]
-    assert heavier[-2:] == (2.0, 6.0)
+    assert heavier[-2:] == (2.0, 12.0)
     assert all(each <= start * WEIGHT_LIMIT for each, start in zip(heavier, first, strict=True))
     for _ in range(3_000):
         model.feedback(effect, False)

@@ -41,7 +41,7 @@ FIRST_WEIGHTS = {
     "pair_busy": 0.5,
     "hour": 1.0,
     "unit_record": 2.0,
-    "payee_record": 6.0,
+    "payee_record": 12.0,
 }
 WEIGHTS = tuple(FIRST_WEIGHTS[name] for name in NAMES)
 
