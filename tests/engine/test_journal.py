@@ -294,6 +294,20 @@ def test_a_scope_that_came_after_a_rotation_began_warms_as_it_did() -> None:
     assert restored(life.records).finished().dump() == life.engine.dump()
 
 
+def test_a_rotation_that_did_not_become_whole_changes_nothing_whoever_wrote_it() -> None:
+    life = Life()
+    life.pay(*(pay(number, number) for number in range(20)))
+    life.rotate()
+    life.pay(pay(20, 20))
+    life.write()
+    other = Engine(PROGRAM)
+    other.assess([pay(number, number / 2, "9.00") for number in range(30)])
+    other.absorb()
+    records = Journal(other, life.position, len(life.records)).rotate()[:-1]
+    assert len(records) > 5
+    assert restored(life.records + records).finished().dump() == life.engine.dump()
+
+
 def test_before_its_rotation_is_whole_there_is_no_state() -> None:
     life = Life()
     life.pay(*(pay(number, number) for number in range(20)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -109,6 +110,7 @@ def assert_agreement(value: bytes) -> None:
         assert "\n" not in expected.detail
 
 
+@pytest.mark.no_cover
 @settings(max_examples=1500)
 @given(messages())
 def test_every_step_agrees_with_the_reference_on_messages_that_are_nearly_right(value: bytes) -> None:

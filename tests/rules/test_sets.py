@@ -111,7 +111,8 @@ SPOILERS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_a_spoilt_rule_file_is_accepted_or_explained_inside_the_file(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(RULE_FILES))
