@@ -13,6 +13,8 @@ from aiokafka.errors import KafkaError
 from treasury_watch.adapters.kafka.connection import broker_error, client_options
 from treasury_watch.adapters.settings import Settings
 
+_POLL_MS = 20  # how long the client may wait where there is nothing to hand over, such as the end of a transaction
+
 
 @asynccontextmanager
 async def reader(
@@ -50,7 +52,7 @@ async def until_now(consumer: AIOKafkaConsumer, tp: TopicPartition) -> AsyncIter
     """
     end: int | None = None
     while end is None or await consumer.position(tp) < end:
-        fetched = await consumer.getmany(tp, timeout_ms=200)
+        fetched = await consumer.getmany(tp, timeout_ms=_POLL_MS)
         end = consumer.last_stable_offset(tp) if end is None else end
         for record in fetched.get(tp, ()):
             if end is None or record.offset < end:
