@@ -131,7 +131,7 @@ class Demo:
     ) -> None:
         self._children.close()
 
-    async def run(self, seconds: float | None, show: Callable[[Scoreboard], None]) -> None:
+    async def run(self, seconds: float, show: Callable[[Scoreboard], None]) -> None:
         """Publishes for so many seconds, or until it is cancelled or the simulated days are over; calls `show` often.
 
         Raises DemoError when the worker stops.
@@ -160,7 +160,7 @@ class Demo:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _publish(self, seconds: float | None) -> None:
+    async def _publish(self, seconds: float) -> None:
         board, topic = self.board, self.settings.topic("payments")
         payments = _payments(datetime.now(UTC).date())
         async with AIOKafkaProducer(**client_options(self.settings), acks="all") as producer:
@@ -174,7 +174,7 @@ class Demo:
                 await publish(instruction)
             await self._deciding.wait()
             started = time.perf_counter()
-            while seconds is None or board.seconds < seconds:
+            while board.seconds < seconds:
                 board.seconds = time.perf_counter() - started
                 for instruction in islice(payments, FIRST + int(board.seconds * RATE) - board.published):
                     self._sent[instruction.instruction_id] = time.perf_counter()

@@ -38,8 +38,8 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     seconds: Annotated[
-        float | None, typer.Option(min=1, max=86_400, help="Publish for so long, then end; default: until Ctrl-C.")
-    ] = None,
+        float, typer.Option(min=1, max=86_400, help="Publish for so long, then end. The broker slows down as it fills.")
+    ] = 120,
     lang: Annotated[Language, typer.Option(help="Language of the reasons.")] = Language.BOTH,
 ) -> None:
     """Shows it at work: a broker in memory, a worker, and a simulated treasury day, judged live in the terminal."""
