@@ -21,6 +21,7 @@ LEFT_OUT = {  # for operators
     for name in (
         "rebuild_seconds", "rebuilt_instructions_total", "restored_partitions_total", "state_bytes_total",
         "suppressed_outputs_total", "fenced_total", "control_inputs_total",
+        "standby_partitions",
     )
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ from aiokafka import AIOKafkaProducer
 from tests.builders import make_instruction
 from tests.integration.installation import Installation
 from tests.rulesets import DAY, aggregate, leaf, make_rule, make_ruleset, ref, yuan
+from treasury_watch.adapters.kafka import standby
 from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.publisher import Output, Sent, send
-from treasury_watch.adapters.kafka.restore import RESET_HEADER, StateDamaged, restore
+from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic, restore
+from treasury_watch.adapters.kafka.standby import Standby
 from treasury_watch.adapters.kafka.stateadmin import reset_states, verify_states
-from treasury_watch.adapters.kafka.statelog import StateLog
+from treasury_watch.adapters.kafka.statelog import RESET_HEADER, StateLog
 from treasury_watch.adapters.rulefiles import default_rules, load
 from treasury_watch.engine import Engine, Program
-from treasury_watch.engine.journal import BEGIN, ENTRIES, kind_of
+from treasury_watch.engine.journal import BEGIN, ENTRIES, Restoring, kind_of
 
 SUM = ref(aggregate("sum", "amount", "budget_unit", window_us=30 * DAY), "total")
 PROGRAM = Program(make_ruleset(make_rule("R", leaf(SUM, "gt", yuan("500.00")))))
@@ -189,6 +192,97 @@ async def test_what_is_before_a_reset_counts_nothing(writing: Writing) -> None:
     restored = await writing.restored()
     assert restored.position == 3
     assert restored.engine.dump() == writing.engine.dump()
+
+
+class Following:
+    """A standby that follows the partition; `until` waits for what it holds."""
+
+    def __init__(self, writing: Writing) -> None:
+        self.standby = Standby(writing.settings)
+        self.program = PROGRAM
+        self._task = asyncio.create_task(self.standby.follow(lambda: (self.program, [PARTITION])))
+
+    async def until(self, position: int | None) -> None:
+        async with asyncio.timeout(30):
+            while self.position != position:  # noqa: ASYNC110  # what is waited for says nothing
+                await asyncio.sleep(0.05)
+
+    @property
+    def position(self) -> int | None:
+        followed = self.standby._followed.get(PARTITION)
+        return None if followed is None or not followed.restoring.whole else followed.restoring.position
+
+    async def restored(self, writing: Writing) -> Any:
+        return await StateTopic(writing.settings, self.standby).restore(PROGRAM, PARTITION)
+
+    async def stop(self) -> None:
+        while not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=1)
+
+
+@pytest.fixture
+async def following(writing: Writing, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Following]:
+    monkeypatch.setattr(standby, "_AGAIN_SECONDS", 0.5)
+    found = Following(writing)
+    yield found
+    await found.stop()
+
+
+async def test_a_standby_has_what_was_written_and_reads_only_what_came_since(
+    writing: Writing, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing.pay(30)
+    await writing.everything()
+    for _ in range(20):  # rotations come and go meanwhile
+        writing.pay(9)
+        await writing.changes()
+    await following.until(writing.position)
+    assert following.standby.partitions == 1
+    await following.stop()
+    writing.pay(5)
+    await writing.changes()
+    read: list[int] = []
+    take = Restoring.take
+    monkeypatch.setattr(Restoring, "take", lambda self, record: (read.append(len(record)), take(self, record))[1])
+    restored = await following.restored(writing)
+    assert 0 < len(read) < 10
+    assert (restored.position, restored.damage) == (writing.position, None)
+    assert restored.engine.dump() == writing.engine.dump() == (await writing.restored()).engine.dump()
+    writing.restart(restored.number, restored.whole, restored.engine)
+    writing.pay(9)
+    await writing.changes()
+    assert (await writing.restored()).engine.dump() == writing.engine.dump()
+    assert following.standby.take(PARTITION, PROGRAM) is None  # it is handed over once
+
+
+async def test_what_a_standby_holds_is_of_no_use_under_other_rules_behind_damage_or_after_a_reset(
+    writing: Writing, following: Following
+) -> None:
+    async def write() -> None:
+        writing.pay(30)
+        await writing.everything()
+        writing.pay(1)
+        await writing.changes()  # which names the rotation before it
+        await following.until(writing.position)
+
+    await write()
+    assert following.standby.take(PARTITION, Program(PROGRAM.ruleset)) is None
+
+    await following.until(31)  # begun again
+    writing.pay(5)
+    writing.harm = turned
+    await writing.changes()
+    await following.until(None)
+    restored = await following.restored(writing)
+    assert (restored.position, bool(restored.damage)) == (31, True)
+
+    await writing.reset()
+    writing.harm = lambda value: value
+    writing.position = 0
+    writing.restart(-1, -1, Engine(PROGRAM))
+    await write()
+    assert (await following.restored(writing)).engine.dump() == writing.engine.dump()
 
 
 async def test_operators_see_what_states_there_are_and_have_them_built_again(installation: Installation) -> None:

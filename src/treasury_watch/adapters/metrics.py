@@ -124,6 +124,11 @@ class Metrics:
         )
         self._rebuilt = counter("rebuilt_instructions", "Messages read again to rebuild windows")
         self.restored = counter("restored_partitions", "Partitions taken over with the state that was written of them")
+        self._standby = Gauge(
+            "treasury_watch_standby_partitions",
+            "Partitions of other workers whose state is followed",
+            registry=registry,
+        )
         self.fenced = counter("fenced", "Partitions that another worker took over while this one still worked for them")
         self.suppressed = counter("suppressed_outputs", "Outputs judged again and not published, as they were there")
         self._control = counter("control_inputs", "Control inputs, partition by partition", "input", "outcome")
@@ -186,6 +191,10 @@ class Metrics:
         self._lag.labels(str(partition)).set_function(lag)
         self._warming.labels(str(partition)).set_function(warming)
         self._keys.labels(str(partition)).set_function(keys)
+
+    def watch_standby(self, partitions: Callable[[], float]) -> None:
+        """Exposes of how many partitions a standby follows the state."""
+        self._standby.set_function(partitions)
 
     def forget_partition(self, partition: int) -> None:
         """The partition is no longer assigned."""

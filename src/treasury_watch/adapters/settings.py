@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     idempotence: Annotated[
         bool, Field(description="true, or false for a broker without idempotent producers (the embedded one)")
     ] = True
+    standby: Annotated[
+        bool, Field(description="true to follow the states of other workers' partitions, for a quicker takeover")
+    ] = False
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
         Field(description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"),

@@ -249,6 +249,12 @@ class State:
 
     # --- forgetting ---
 
+    def forget(self, keys: int) -> None:
+        """Forgets some of what has expired: cases, and what so many keys hold. For who adds without `absorb`."""
+        for scope in self.scopes.values():
+            self._forget_cases(scope)
+        self._forget_entries(keys)
+
     def _forget_cases(self, scope: Scope) -> None:
         while scope.cases:
             oldest = next(iter(scope.cases))

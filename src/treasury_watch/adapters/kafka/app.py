@@ -25,6 +25,7 @@ from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES, AsIs, Batch
 from treasury_watch.adapters.kafka.fencing import KEEP_ALIVE_SECONDS, Fenced
 from treasury_watch.adapters.kafka.publisher import Publisher, PublishError, take_outputs
 from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic
+from treasury_watch.adapters.kafka.standby import Standby
 from treasury_watch.adapters.kafka.waiting import LOOK_SECONDS, Contact
 from treasury_watch.adapters.logs import mute_libraries
 from treasury_watch.adapters.metrics import Metrics
@@ -103,8 +104,9 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
     app.steering = steering = Steering(settings, inputs)
     metrics = Metrics(steering.ruleset)
     feeds = feeds_of(settings, steering.ruleset.partition_by)
+    standby = Standby(settings) if settings.standby else None
     app.assignment = assignment = Assignment(
-        settings, steering, metrics, stop_loudly, outputs, StateTopic(settings), feeds
+        settings, steering, metrics, stop_loudly, outputs, StateTopic(settings, standby), feeds
     )
     app.batches = batches = Transport(app.conf.broker_consumer, app)
     batches.batch_topic = payments
@@ -136,6 +138,14 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
 
     app.task(write_state)
     app.task(steering.follow)
+
+    if standby is not None:
+        metrics.watch_standby(lambda: standby.partitions)
+
+        async def follow_states() -> None:
+            await standby.follow(assignment.of_others)
+
+        app.task(follow_states)
 
     async def apply_inputs() -> None:
         while not app.should_stop:

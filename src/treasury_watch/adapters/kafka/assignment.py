@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 
 from faust.types import TP
@@ -24,7 +24,7 @@ from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic
 from treasury_watch.adapters.kafka.tails import end_of_payments
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
-from treasury_watch.engine import Engine
+from treasury_watch.engine import Engine, Program
 
 DELETE_SECONDS = 60.0  # between two deletions of records that are needed no more; each is a connection of its own
 
@@ -149,6 +149,14 @@ class Assignment:
     def positions(self) -> Mapping[TP, int]:
         """From which offset each held partition is to be read."""
         return {tp: partition.position for tp, partition in self._held.items()}
+
+    def of_others(self) -> tuple[Program, Collection[int]] | None:
+        """The rules of now, and the partitions that other workers have; `None` while any are taken over."""
+        newest = self._steering.inputs.newest
+        if not self.ready or newest is None:
+            return None
+        held = {tp.partition for tp in self._held}
+        return newest.program, [number for number in range(self._settings.partitions) if number not in held]
 
     async def judge(self, batch: Batch) -> None:
         """Judges a batch of a held partition; that of any other is left to whoever is to have the partition next."""

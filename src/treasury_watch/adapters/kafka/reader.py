@@ -14,6 +14,7 @@ from treasury_watch.adapters.kafka.connection import broker_error, client_option
 from treasury_watch.adapters.settings import Settings
 
 _POLL_MS = 20  # how long the client may wait where there is nothing to hand over, such as the end of a transaction
+_STEP_GROWTH = 4
 
 
 @asynccontextmanager
@@ -57,3 +58,19 @@ async def until_now(consumer: AIOKafkaConsumer, tp: TopicPartition) -> AsyncIter
         for record in fetched.get(tp, ()):
             if end is None or record.offset < end:
                 yield record
+
+
+async def last_record(consumer: AIOKafkaConsumer, tp: TopicPartition) -> Any:
+    """The last record of a partition, behind which there may be any number of transactions' end markers; or `None`."""
+    beginning = (await consumer.beginning_offsets([tp]))[tp]
+    end = (await consumer.end_offsets([tp]))[tp]
+    step = 1
+    while end > beginning:
+        consumer.seek(tp, max(end - step, beginning))
+        found = None
+        async for record in until_now(consumer, tp):
+            found = record
+        if found is not None or end - step <= beginning:
+            return found
+        step *= _STEP_GROWTH
+    return None

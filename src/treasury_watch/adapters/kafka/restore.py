@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from treasury_watch.adapters.kafka.connection import BrokerError, administering
-from treasury_watch.adapters.kafka.reader import reader, until_now
-from treasury_watch.adapters.kafka.statelog import NONE_YET, WHOLE_HEADER
+from treasury_watch.adapters.kafka.reader import last_record, reader, until_now
+from treasury_watch.adapters.kafka.standby import Followed, Standby
+from treasury_watch.adapters.kafka.statelog import is_reset, newest_whole
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.engine import Engine, Program, StateError
 from treasury_watch.engine.journal import BEGIN, WHOLE, Restoring, kind_of, number_of
 
-RESET_HEADER = "reset"  # of a record that says: what is before it counts nothing
 _AT_ONCE = 50  # records, until others may go on
-_STEP_GROWTH = 4
 _POLL_MS = 20  # how long brokers may wait for more where there is nothing
 
 log = logging.getLogger(__name__)
@@ -43,17 +41,19 @@ class Restored:
 
 
 class StateTopic:
-    """What `treasury.state` holds of each partition, for who takes partitions over."""
+    """What `treasury.state` holds of each partition, for who takes partitions over; a standby has read most of it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, standby: Standby | None = None) -> None:
         self._settings = settings
+        self._standby = standby
         self._topic = settings.topic("state")
 
     async def restore(
         self, program: Program, partition: int, abandoned: Callable[[], bool] = lambda: False
     ) -> Restored | None:
         """See `restore`."""
-        return await restore(self._settings, program, partition, abandoned)
+        followed = None if self._standby is None else self._standby.take(partition, program)
+        return await restore(self._settings, program, partition, abandoned, followed)
 
     async def last_number(self, partition: int) -> int | None:
         """The number of the last record of a partition's state; `None` where there is none, or it says none."""
@@ -79,33 +79,42 @@ class StateTopic:
 
 
 async def restore(
-    settings: Settings, program: Program, partition: int, abandoned: Callable[[], bool] = lambda: False
+    settings: Settings,
+    program: Program,
+    partition: int,
+    abandoned: Callable[[], bool] = lambda: False,
+    followed: Followed | None = None,
 ) -> Restored | None:
     """The newest state that can be made; `None` if none was ever written, or when `abandoned` says so.
 
-    A record that is torn, missing or of another version ends what can be used: payments from there on are to be judged
-    again. Raises StateDamaged when nothing can be used, and BrokerError.
+    With what was `followed` of it only the rest is read, unless that is damaged. A record that is torn, missing or of
+    another version ends what can be used: payments from there on are to be judged again. Raises StateDamaged when
+    nothing can be used, and BrokerError.
     """
     started = monotonic()
     topic = settings.topic("state")
     tp = TopicPartition(topic, partition)
     async with reader(settings, [tp], _POLL_MS) as consumer:
         last = await last_record(consumer, tp)
-        if last is None or _header(last.headers, RESET_HEADER) is not None:
+        if last is None or is_reset(last):
             return None
-        whole = int(_header(last.headers, WHOLE_HEADER) or NONE_YET)
+        whole = newest_whole(last)
         errors: list[str] = []
-        if whole != NONE_YET:
-            restored = await _made(consumer, tp, program, whole, errors, abandoned)
+        if followed is not None and whole is not None:
+            restored = await _made(consumer, tp, followed.restoring, followed.next, whole, [], abandoned)
+            if (restored is not None and restored.damage is None) or abandoned():
+                return _told(restored, partition, started)
+        if whole is not None:
+            restored = await _made(consumer, tp, Restoring(program), whole, whole, errors, abandoned)
             if restored is not None or abandoned():
                 return _told(restored, partition, started)
         for begin in reversed(await _whole_rotations(consumer, tp)):
             if begin == whole:
                 continue
-            restored = await _made(consumer, tp, program, begin, errors, abandoned)
+            restored = await _made(consumer, tp, Restoring(program), begin, begin, errors, abandoned)
             if restored is not None or abandoned():
                 return _told(restored, partition, started)
-    if whole == NONE_YET and not errors:
+    if whole is None and not errors:
         return None  # the first rotation was not whole yet: nothing was committed
     why = "; ".join(errors) or f"the rotation that begins at offset {whole} is not there"
     raise StateDamaged(
@@ -132,13 +141,16 @@ def _told(restored: Restored | None, partition: int, started: float) -> Restored
 async def _made(
     consumer: AIOKafkaConsumer,
     tp: TopicPartition,
-    program: Program,
+    restoring: Restoring,
     begin: int,
+    whole: int,
     errors: list[str],
     abandoned: Callable[[], bool],
 ) -> Restored | None:
-    """The state that the records from an offset on make; what is wrong with them is added to `errors`."""
-    restoring, damage, taken = Restoring(program), None, 0
+    """The state that the records from an offset on make, of which `whole` is the rotation that they began with; what is
+    wrong with them is added to `errors`.
+    """
+    damage, taken = None, 0
     consumer.seek(tp, begin)
     async for record in until_now(consumer, tp):
         try:
@@ -158,7 +170,7 @@ async def _made(
         return None
     assert restoring.position is not None
     assert restoring.number is not None
-    return Restored(engine, restoring.position, restoring.number, begin, damage)
+    return Restored(engine, restoring.position, restoring.number, whole, damage)
 
 
 async def _whole_rotations(consumer: AIOKafkaConsumer, tp: TopicPartition) -> list[int]:
@@ -168,7 +180,7 @@ async def _whole_rotations(consumer: AIOKafkaConsumer, tp: TopicPartition) -> li
     found: list[int] = []
     begin: int | None = None
     async for record in until_now(consumer, tp):
-        if _header(record.headers, RESET_HEADER) is not None:
+        if is_reset(record):
             found, begin = [], None
             continue
         try:
@@ -181,23 +193,3 @@ async def _whole_rotations(consumer: AIOKafkaConsumer, tp: TopicPartition) -> li
             found.append(begin)
             begin = None
     return found
-
-
-async def last_record(consumer: AIOKafkaConsumer, tp: TopicPartition) -> Any:
-    """The last record of a partition, behind which there may be any number of transactions' end markers; or `None`."""
-    beginning = (await consumer.beginning_offsets([tp]))[tp]
-    end = (await consumer.end_offsets([tp]))[tp]
-    step = 1
-    while end > beginning:
-        consumer.seek(tp, max(end - step, beginning))
-        found = None
-        async for record in until_now(consumer, tp):
-            found = record
-        if found is not None or end - step <= beginning:
-            return found
-        step *= _STEP_GROWTH
-    return None
-
-
-def _header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
-    return next((value.decode() for key, value in headers if key == name), None)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from treasury_watch.adapters.kafka.fencing import fence
 from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.publisher import acknowledged, send
-from treasury_watch.adapters.kafka.restore import RESET_HEADER, StateDamaged, restore
+from treasury_watch.adapters.kafka.restore import StateDamaged, restore
+from treasury_watch.adapters.kafka.statelog import RESET_HEADER
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.engine import Program
 

@@ -7,14 +7,16 @@ well, in case that this one turns out to be damaged.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from treasury_watch.adapters.kafka.publisher import Output, Sent, acknowledged
 from treasury_watch.engine import Engine
 from treasury_watch.engine.journal import BEGIN, WHOLE, Journal, Record
 
 WHOLE_HEADER = "whole"
+RESET_HEADER = "reset"  # of a record that says: what is before it counts nothing
 NONE_YET = -1
 # How much of what is remembered is written again for each payment: about as many keys and ids as a payment of the
 # default pack adds, so that no more payments lie behind the newest whole rotation than are remembered keys of.
@@ -80,3 +82,18 @@ class StateLog:
 
     def _output(self, record: Record) -> Output:
         return None, record.data, [(WHOLE_HEADER, str(self._whole).encode())]
+
+
+def newest_whole(record: Any) -> int | None:
+    """The offset at which the newest whole rotation of before a record begins; `None` if there was none yet."""
+    said = int(_header(record.headers, WHOLE_HEADER) or NONE_YET)
+    return None if said == NONE_YET else said
+
+
+def is_reset(record: Any) -> bool:
+    """Whether a record says that what is before it counts nothing."""
+    return _header(record.headers, RESET_HEADER) is not None
+
+
+def _header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
+    return next((value.decode() for key, value in headers if key == name), None)

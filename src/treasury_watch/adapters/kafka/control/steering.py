@@ -25,8 +25,8 @@ from treasury_watch.adapters.kafka.control.dispositions import Dispositions, rea
 from treasury_watch.adapters.kafka.control.inputs import ControlInputs
 from treasury_watch.adapters.kafka.control.topic import records
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
-from treasury_watch.adapters.kafka.reader import reader
-from treasury_watch.adapters.kafka.restore import Restored, StateTopic, last_record
+from treasury_watch.adapters.kafka.reader import last_record, reader
+from treasury_watch.adapters.kafka.restore import Restored, StateTopic
 from treasury_watch.adapters.messages import DispositionMessage
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.engine import Program
