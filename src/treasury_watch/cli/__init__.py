@@ -16,7 +16,20 @@ from typing import Annotated
 import typer
 
 from treasury_watch import __version__
-from treasury_watch.cli import acls, audit, demo, disposition, files, kafka, keys, reference, rules, state, verify
+from treasury_watch.cli import (
+    acls,
+    audit,
+    demo,
+    disposition,
+    files,
+    kafka,
+    keys,
+    model,
+    reference,
+    rules,
+    state,
+    verify,
+)
 from treasury_watch.cli.console import Failure
 
 FINDINGS, WRONG, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141  # the last two as shells say them: 128 + signal
@@ -37,6 +50,7 @@ reference.register(app)
 disposition.register(app)
 audit.register(app)
 state.register(app)
+model.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,283 @@
+"""`model`: what the anomaly model makes of a file: `model evaluate`, `model explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from treasury_watch.cli.console import (
+    STANDARD,
+    Failure,
+    Json,
+    by_reason,
+    emit_json,
+    failing_on,
+    note,
+    on_one_line,
+    output_file,
+    progress,
+    show_table,
+)
+from treasury_watch.cli.files import SHOWN_REFUSALS, Rules
+from treasury_watch.cli.rules.arguments import Language
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from treasury_watch.adapters.replay import Refused
+
+On = Annotated[Path, typer.Option("--on", metavar="FILE", help="Instructions as JSON lines, may be gzipped.")]
+Target = Annotated[float, typer.Option(help="The share of payments that are to alert, between 0 and 1.")]
+PartitionBy = Annotated[
+    str | None, typer.Option(metavar="FIELD", help="One model for each value of it; default: as the rules say.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="The anomaly model on past payments: how good it is, why a payment is odd.")
+    for command in (evaluate, explain):
+        group.command()(command)
+    app.add_typer(group, name="model")
+
+
+def evaluate(
+    on: On,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What is known of payments: of simulate --labels, or answers.")
+    ] = None,
+    detectors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--detector",
+            metavar="NAME[:key=value,…]",
+            help="TailSurprise, which is the model, or one of river's, such as LODA:n_bins=30. May be repeated.",
+        ),
+    ] = None,
+    target: Target = 0.01,
+    partition_by: PartitionBy = None,
+    rules: Rules = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="The report as one HTML page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Scores past payments, each before it is learned, and tells how good the scores are, counted on the last four
+    fifths. Exit status 1 when lines were refused, or there is no payment.
+    """
+    from treasury_watch.adapters import evaluation
+    from treasury_watch.adapters.backtest import BadLabels, read_labels, source_of
+    from treasury_watch.adapters.detectors import OURS, DetectorError
+    from treasury_watch.adapters.jsonl import Lines, UnreadableFile
+
+    if html == STANDARD:
+        raise Failure("--html -: the result has standard output, so the report needs a file")
+    _check(on, target)
+    with failing_on(DetectorError):
+        choices = [evaluation.chosen(each, target) for each in dict.fromkeys(detectors or [OURS])]
+    with failing_on(UnreadableFile):
+        opened = Lines(on)
+    zone, key = _setting(rules, partition_by)
+    known = None
+    if labels is not None:
+        with failing_on(UnreadableFile, BadLabels), Lines(labels) as lines:
+            known = read_labels(lines, lines.name)
+    source = source_of(on)
+    told = _Refusals()
+    with (
+        failing_on(UnreadableFile),
+        opened as lines,
+        output_file(html, reads=on) if html else nullcontext() as page,
+        progress(f"evaluate {on.name}", lines.size, in_bytes=True) as done,
+    ):
+        found = evaluation.evaluate(lines, choices, key, zone, known, told, lambda _: done(lines.position))
+        result = evaluation.as_json(found, source, zone, key)
+        if page is not None:
+            from treasury_watch.adapters.evaluation_page import page_of
+
+            page.write(page_of(result).encode())
+    told.close()
+    if as_json:
+        emit_json(result)
+    else:
+        _show(result)
+    if result["refused"] or not result["payments"]:
+        raise typer.Exit(1)
+
+
+def explain(
+    instruction_id: Annotated[str, typer.Argument(metavar="ID", help="Which payment; those before it are learned.")],
+    on: On,
+    language: Annotated[Language, typer.Option("--lang", help="The language of the reasons.")] = Language.both,
+    target: Target = 0.01,
+    partition_by: PartitionBy = None,
+    rules: Rules = None,
+    as_json: Json = False,
+) -> None:
+    """Shows how odd a payment of a file is, and why: its score, its p-value and the largest parts of the score."""
+    from treasury_watch.adapters import evaluation
+    from treasury_watch.adapters.explanation import Unexplained, find
+    from treasury_watch.adapters.jsonl import Lines, UnreadableFile
+    from treasury_watch.domain.verdict import Refusal
+    from treasury_watch.engine.anomaly import drivers
+
+    _check(on, target)
+    zone, key = _setting(rules, partition_by)
+    with failing_on(UnreadableFile, Unexplained):
+        with Lines(on) as lines, progress(f"find {instruction_id}", lines.size, in_bytes=True) as done:
+            found = find(lines, instruction_id, lambda: done(lines.position))
+        wanted = evaluation.payment_of(found.instruction, key, zone)
+        if isinstance(wanted, Refusal):
+            raise Failure(f"line {found.line}: {wanted.reason}: {wanted.detail}")
+        with Lines(on) as lines:
+            before = evaluation.payments_of(lines, key, zone, evaluation.Reading(), lambda refused: None)
+            scored, count = evaluation.scored_after(before, wanted, target)
+    result = {
+        "instruction_id": instruction_id,
+        "line": found.line,
+        key: wanted.key,
+        "learned": count,
+        "score": scored.score,
+        "p_value": scored.p_value,
+        "target": target,
+        "alert": scored.alert,
+        "creeping": scored.creeping,
+        "drivers": [each._asdict() for each in drivers(wanted.seen, scored)],
+    }
+    if as_json:
+        emit_json(result)
+        return
+    paid = found.instruction
+    payee = paid.payee_name or paid.payee_account or "–"
+    typer.echo(
+        on_one_line(
+            f"{instruction_id}: {paid.event_time.astimezone(zone):%Y-%m-%d %H:%M}, {paid.budget_unit} → {payee}, "
+            f"{paid.currency or 'CNY'} {paid.amount}; line {found.line:,}"
+        )
+    )
+    _show_explanation(result, language)
+
+
+def _check(on: Path, target: float) -> None:
+    if (on.exists() and not (on.is_file() or on.is_dir())) or str(on) == "-":
+        raise Failure(f"{on}: it is read twice, so it must be a file")
+    if not 0.0 < target < 1.0:
+        raise Failure(f"--target {target:g}: expected a number between 0 and 1")
+
+
+def _setting(rules: Path | None, partition_by: str | None) -> tuple[ZoneInfo, str]:
+    """The zone of local hours and days, and the field of partition-key values."""
+    from zoneinfo import ZoneInfo
+
+    from treasury_watch.adapters.rulefiles import default_rules, load
+    from treasury_watch.domain.payment import FIELDS, field_of
+    from treasury_watch.rules import RuleErrors
+    from treasury_watch.rules.diagnostics import did_you_mean
+
+    if partition_by is not None and field_of(partition_by) is None:
+        raise Failure(f"--partition-by: there is no field `{partition_by}`; {did_you_mean(partition_by, FIELDS)}")
+    with failing_on(RuleErrors):
+        ruleset = load(rules or default_rules())
+    return ZoneInfo(ruleset.timezone), partition_by or ruleset.partition_by
+
+
+class _Refusals:
+    """The first few refused lines to stderr, and how many more there are."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, refused: Refused) -> None:
+        self._count += 1
+        if self._count <= SHOWN_REFUSALS:
+            note(str(refused))
+
+    def close(self) -> None:
+        if self._count > SHOWN_REFUSALS:
+            note(f"… and {self._count - SHOWN_REFUSALS:,} more; `replay --dead-letters FILE` lists all")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.2%}"
+
+
+def _blocks(rates: list[float]) -> str:
+    return f"{_percent(min(rates))}–{_percent(max(rates))}" if rates else "–"
+
+
+_FIGURES: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
+    ("average precision", lambda each: _number(each["average_precision"])),
+    ("ROC AUC", lambda each: _number(each["roc_auc"])),
+    ("precision, 10 a day", lambda each: _number(each["precision_a_day"])),
+    ("alerts", lambda each: _percent(each["alert_rate"])),
+    ("… by 10,000", lambda each: _blocks(each["by_block"])),
+    ("µs a payment", lambda each: f"{each['us']:.1f}"),
+    ("state", lambda each: f"{each['state_bytes'] / 1e6:,.2f} MB"),
+)
+
+
+def _show(result: dict[str, Any]) -> None:
+    file, labels = result["file"], result["labels"]
+    figures = [(name, *(told(each) for each in result["detectors"])) for name, told in _FIGURES]
+    show_table(("", *(each["detector"] for each in result["detectors"])), figures, title="Detectors")
+    refused = result["refused"]
+    typer.echo(
+        f"{file['lines']:,} lines = {result['payments']:,} payments + {result['duplicates']:,} duplicates "
+        f"+ {sum(refused.values()):,} refused{by_reason(refused)}"
+    )
+    if file["first_day"]:
+        typer.echo(
+            f"{file['first_day']} to {file['last_day']} ({result['timezone']}), {result['models']:,} models, "
+            f"one for each {result['partition_by']}; the last {result['scored']:,} payments are counted"
+        )
+    if labels is None:
+        typer.echo("without labels: only rates of alerts, time and memory")
+    else:
+        typer.echo(
+            f"{labels['labelled']:,} payments are labelled; of those that are counted, {labels['known']:,} have an "
+            f"answer and {labels['wrong']:,} are wrong"
+        )
+    for each in result["detectors"]:
+        if each["not_finite"]:
+            typer.echo(f"{each['detector']}: {each['not_finite']:,} scores were not finite, and taken as 0")
+
+
+def _show_explanation(result: dict[str, Any], language: Language) -> None:
+    from treasury_watch.engine.anomaly.calibration import WARM
+
+    score, p_value, learned = result["score"], result["p_value"], result["learned"]
+    if p_value is None:
+        zh = f"异常分 {score:.4g}；此前学习 {learned:,} 笔，满 {WARM:,} 笔才有 p 值"
+        en = f"anomaly score {score:.4g}; no p-value before {WARM:,} payments are learned, here {learned:,}"
+    else:
+        verdict = "异常" if result["alert"] else "正常"
+        zh = f"异常分 {score:.4g}，p 值 {p_value:.2g}（界限 {result['target']:g}）：{verdict}；此前学习 {learned:,} 笔"
+        en = (
+            f"anomaly score {score:.4g}, p-value {p_value:.2g} (limit {result['target']:g}): "
+            f"{'an alert' if result['alert'] else 'no alert'}; {learned:,} payments are learned before it"
+        )
+    said = [(zh, en)]
+    if result["creeping"]:
+        said.append(("该单位的付款金额在缓慢抬高", "the amounts of this unit have slowly grown"))
+    if not result["drivers"]:
+        said.append(("没有异常之处", "nothing about it is odd"))
+    for pair in said:
+        for text, shown in zip(pair, (Language.zh, Language.en), strict=True):
+            if language in (shown, Language.both):
+                typer.echo(text)
+    if result["drivers"]:
+        rows = [
+            (f"{each['share']:.0%}", each["feature"], f"{each['value']:.2f}", _reason(each, language))
+            for each in result["drivers"]
+        ]
+        show_table(("share", "feature", "value", "reason"), rows, title="Reasons")
+
+
+def _reason(driver: dict[str, Any], language: Language) -> str:
+    names = ("zh", "en") if language is Language.both else (language.value,)
+    return "\n".join(driver[name] for name in names)
