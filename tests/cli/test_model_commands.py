@@ -189,7 +189,7 @@ def test_it_is_explained_in_one_language(model: Runner, payments: Path, language
 def test_the_explanation_for_machines_has_values_and_shares(model: Runner, payments: Path) -> None:
     _, out, _ = model("model", "explain", ODD, "--on", payments, "--json")
     found = json.loads(out)
-    assert (found["line"], found["learned"], found["jurisdiction"], found["p_value"]) == (60, 59, "420100", None)
+    assert (found["line"], found["learned"], found["partition_key"], found["p_value"]) == (60, 59, "420100", None)
     assert found["score"] > 100.0
     assert found["drivers"][0]["feature"].endswith("amount")
     assert 0.5 < sum(each["share"] for each in found["drivers"]) < 1.0 + 1e-9

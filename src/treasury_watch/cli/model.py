@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +28,7 @@ from treasury_watch.cli.rules.arguments import Language
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from treasury_watch.adapters.jsonl import Line
     from treasury_watch.adapters.replay import Refused
 
 On = Annotated[Path, typer.Option("--on", metavar="FILE", help="Instructions as JSON lines, may be gzipped.")]
@@ -130,13 +131,14 @@ def explain(
         wanted = evaluation.payment_of(found.instruction, key, zone)
         if isinstance(wanted, Refusal):
             raise Failure(f"line {found.line}: {wanted.reason}: {wanted.detail}")
-        with Lines(on) as lines:
-            before = evaluation.payments_of(lines, key, zone, evaluation.Reading(), lambda refused: None)
+        with Lines(on) as lines, progress("learn", found.line) as done:
+            told = _telling(lines, done)
+            before = evaluation.payments_of(told, key, zone, evaluation.Reading(), lambda refused: None)
             scored, count = evaluation.scored_after(before, wanted, target)
     result = {
         "instruction_id": instruction_id,
         "line": found.line,
-        key: wanted.key,
+        "partition_key": wanted.key,
         "learned": count,
         "score": scored.score,
         "p_value": scored.p_value,
@@ -180,6 +182,14 @@ def _setting(rules: Path | None, partition_by: str | None) -> tuple[ZoneInfo, st
     with failing_on(RuleErrors):
         ruleset = load(rules or default_rules())
     return ZoneInfo(ruleset.timezone), partition_by or ruleset.partition_by
+
+
+def _telling(lines: Iterable[Line], done: Callable[[int], None]) -> Iterator[Line]:
+    """The lines, telling now and then how far they have been read."""
+    for line in lines:
+        if line.number % 1_000 == 0:
+            done(line.number)
+        yield line
 
 
 class _Refusals:
