@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import socket
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +26,8 @@ from treasury_watch.adapters.logs import configure_logs
 from treasury_watch.adapters.secretfiles import SecretFileError
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.adapters.verdictsigning import signing_key
+
+STOP_SECONDS = 25.0  # what holds workers together often kills after 30
 
 log = logging.getLogger(__name__)
 
@@ -105,14 +109,30 @@ def _run(app: App) -> int:
 
 
 class Worker(faust.Worker):
-    """Faust's worker without its banner, spinner and process title."""
+    """Faust's worker without its banner, spinner and process title.
+
+    Told to stop it ends, also when Faust or the brokers hang (while threads start, a stop may go unheard): what a crash
+    would leave is left as safely here.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.spinner = None
 
+    def _schedule_shutdown(self, signal: Any) -> None:
+        watchdog = threading.Timer(STOP_SECONDS, _end)
+        watchdog.daemon = True
+        watchdog.start()
+        super()._schedule_shutdown(signal)
+
     def _setproctitle(self, info: str, **kwargs: Any) -> None:
         pass
+
+
+def _end() -> None:
+    log.warning("told to stop, and not stopped after %.0f s: ends as it is; whoever takes over goes on", STOP_SECONDS)
+    logging.shutdown()
+    os._exit(0)
 
 
 def _make_data_dir(settings: Settings) -> None:
