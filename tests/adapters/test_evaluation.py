@@ -343,6 +343,17 @@ def test_the_page_says_the_figures_in_both_languages() -> None:
         assert said in text
 
 
+def test_the_page_draws_the_rate_of_alerts_and_the_target_that_is_common_to_all() -> None:
+    of = result(run(town(30), "TailSurprise", "LODA"))
+    for each in of["detectors"]:
+        each["by_block"] = [0.01, 0.02]
+    html = page_of(of)
+    assert html.count("<polyline") == 2
+    assert html.count("dashed: the target") == 1
+    of["detectors"][0]["target"] = 0.05
+    assert "dashed: the target" not in page_of(of)
+
+
 def only_ours(found: Evaluation) -> float:
     value = found.detectors[0].average_precision
     assert value is not None
