@@ -69,7 +69,8 @@ def test_a_worker_without_a_safeguard_is_found_out(
         arguments = ("--trials", "1", "--seed", str(one), "--kinds", kind)
         done, (outcome,) = fault_trials(tmp_path / str(one), *arguments, "--without", safeguard)
         outcomes.append(outcome)
-        if outcome["result"] == "failed" and any(told in finding for finding in outcome["findings"]):
+        # Two workers that write one state may also keep each other from ever being done.
+        if outcome["result"] == "stuck" or any(told in finding for finding in outcome["findings"]):
             assert done.returncode == FAILED, done.stdout
             assert f"again: scripts/fault-trials {' '.join(arguments)}" in done.stdout
             return
