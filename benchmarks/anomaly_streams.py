@@ -14,8 +14,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from benchmarks.anomaly_planting import Labelled, planted
+from treasury_watch.adapters.evaluation import Payment, payment_of
 from treasury_watch.adapters.simulate import SHANGHAI, simulate
-from treasury_watch.domain.payment import fen_of, microseconds
+from treasury_watch.domain.payment import microseconds
 from treasury_watch.engine.anomaly import Observation
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -90,18 +91,11 @@ def simulated_year(seed: int, payments: int = SIMULATED) -> Stream:
     """The simulator's year of nine jurisdictions, each a partition-key value."""
     found, keys = [], []
     for instruction, label in simulate(seed, payments, 365, date(2025, 1, 1)):
-        local = instruction.event_time.astimezone(SHANGHAI)
-        seen = Observation(
-            microseconds(instruction.event_time),
-            local.weekday() * 24 + local.hour,
-            fen_of(instruction.amount),
-            instruction.budget_unit,
-            instruction.payee_account or instruction.payee_name,
-            instruction.department_economic_class or instruction.economic_class,
-        )
+        payment = payment_of(instruction, "jurisdiction", SHANGHAI)
+        assert isinstance(payment, Payment)  # every one has a jurisdiction
         kind = "" if label is None else label.kind if label.row in _ROWS and not label.near_miss else RULES_JOB
-        found.append(Labelled(seen, kind))
-        keys.append(instruction.jurisdiction)
+        found.append(Labelled(payment.seen, kind))
+        keys.append(payment.key)
     return Stream("simulated year", found, keys)
 
 

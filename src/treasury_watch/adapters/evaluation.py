@@ -15,7 +15,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, tzinfo
 from itertools import islice
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
@@ -47,6 +47,7 @@ BLOCK = 10_000
 PREFIX = 5  # the first of so many parts is not counted
 SEED = 1  # of detectors that draw lots
 _BATCH = 1_000
+_LOOKS = 6  # entities that are looked at for what has expired, for each payment learned
 _WARMING, _QUIET, _ALERT = range(3)
 _FINE, _WRONG, _UNKNOWN = range(3)
 
@@ -73,7 +74,7 @@ class Reading:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def payment_of(instruction: Instruction, partition_by: str, zone: ZoneInfo) -> Payment | Refusal:
+def payment_of(instruction: Instruction, partition_by: str, zone: tzinfo) -> Payment | Refusal:
     """The payment: payee by account, or by name where there is none; amounts as they stand, whatever the currency."""
     key = partition_key_of(instruction, partition_by)
     if key is None:
@@ -322,6 +323,7 @@ def evaluate(
 def _learned(model: Model, seen: Observation) -> Scored:
     scored = model.score(seen)
     model.apply(model.effect(seen, scored, True))
+    model.forget(_LOOKS)
     return scored
 
 

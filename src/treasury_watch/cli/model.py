@@ -16,20 +16,19 @@ from treasury_watch.cli.console import (
     by_reason,
     emit_json,
     failing_on,
-    note,
     on_one_line,
     output_file,
     progress,
     show_table,
 )
-from treasury_watch.cli.files import SHOWN_REFUSALS, Rules
+from treasury_watch.cli.files import Rules
+from treasury_watch.cli.payments import Refusals, labels_of
 from treasury_watch.cli.rules.arguments import Language
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from treasury_watch.adapters.jsonl import Line
-    from treasury_watch.adapters.replay import Refused
 
 On = Annotated[Path, typer.Option("--on", metavar="FILE", help="Instructions as JSON lines, may be gzipped.")]
 Target = Annotated[float, typer.Option(help="The share of payments that are to alert, between 0 and 1.")]
@@ -68,7 +67,7 @@ def evaluate(
     fifths. Exit status 1 when lines were refused, or there is no payment.
     """
     from treasury_watch.adapters import evaluation
-    from treasury_watch.adapters.backtest import BadLabels, read_labels, source_of
+    from treasury_watch.adapters.backtest import source_of
     from treasury_watch.adapters.detectors import OURS, DetectorError
     from treasury_watch.adapters.jsonl import Lines, UnreadableFile
 
@@ -80,12 +79,9 @@ def evaluate(
     with failing_on(UnreadableFile):
         opened = Lines(on)
     zone, key = _setting(rules, partition_by)
-    known = None
-    if labels is not None:
-        with failing_on(UnreadableFile, BadLabels), Lines(labels) as lines:
-            known = read_labels(lines, lines.name)
+    known = None if labels is None else labels_of(labels)
     source = source_of(on)
-    told = _Refusals()
+    told = Refusals()
     with (
         failing_on(UnreadableFile),
         opened as lines,
@@ -190,22 +186,6 @@ def _telling(lines: Iterable[Line], done: Callable[[int], None]) -> Iterator[Lin
         if line.number % 1_000 == 0:
             done(line.number)
         yield line
-
-
-class _Refusals:
-    """The first few refused lines to stderr, and how many more there are."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def __call__(self, refused: Refused) -> None:
-        self._count += 1
-        if self._count <= SHOWN_REFUSALS:
-            note(str(refused))
-
-    def close(self) -> None:
-        if self._count > SHOWN_REFUSALS:
-            note(f"… and {self._count - SHOWN_REFUSALS:,} more; `replay --dead-letters FILE` lists all")
 
 
 def _number(value: float | None) -> str:

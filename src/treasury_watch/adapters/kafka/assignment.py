@@ -280,9 +280,8 @@ class Assignment:
             if restored is not None:
                 await self._check_there(tp, restored.position, begin, publisher)
                 partition = self._new(tp, max(restored.position, begin), publisher, restored.engine)
-                partition.applying = await course.applying(
-                    restored.position, restored=True
-                )  # of what was deleted unread, too
+                # Of what was deleted unread, too.
+                partition.applying = await course.applying(restored.position, restored=True)
                 self._metrics.restored.inc()
                 partition.unknown_before = restored.position < begin
                 if partition.unknown_before:

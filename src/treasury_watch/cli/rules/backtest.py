@@ -19,12 +19,10 @@ from treasury_watch.cli.console import (
     output_file,
     progress,
 )
-from treasury_watch.cli.files import SHOWN_REFUSALS
+from treasury_watch.cli.payments import Refusals, labels_of
 from treasury_watch.cli.rules.arguments import Directory
 
 if TYPE_CHECKING:
-    from treasury_watch.adapters.backtest import Labels
-    from treasury_watch.adapters.replay import Refused
     from treasury_watch.rules.schema import RuleSet
 
 
@@ -64,9 +62,9 @@ def backtest(
     with failing_on(RuleErrors):
         ruleset = load(directory)
         old = None if against is None else _old(against, directory)
-    known = None if labels is None else _labels(labels)
+    known = None if labels is None else labels_of(labels)
     source = testing.source_of(on)
-    told = _Refusals()
+    told = Refusals()
     with (
         failing_on(UnreadableFile),
         opened as lines,
@@ -111,27 +109,3 @@ def _old(against: str, directory: Path) -> tuple[str, RuleSet]:
         raise RuleErrors(diagnostics, files)
     folder = Path(against)
     return folder.resolve().name if folder.is_dir() else against, ruleset
-
-
-def _labels(path: Path) -> Labels:
-    from treasury_watch.adapters.backtest import BadLabels, read_labels
-    from treasury_watch.adapters.jsonl import Lines, UnreadableFile
-
-    with failing_on(UnreadableFile, BadLabels), Lines(path) as lines:
-        return read_labels(lines, lines.name)
-
-
-class _Refusals:
-    """The first few refused lines to stderr, and how many more there are."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def __call__(self, refused: Refused) -> None:
-        self._count += 1
-        if self._count <= SHOWN_REFUSALS:
-            note(str(refused))
-
-    def close(self) -> None:
-        if self._count > SHOWN_REFUSALS:
-            note(f"… and {self._count - SHOWN_REFUSALS:,} more; `replay --dead-letters FILE` lists all")
