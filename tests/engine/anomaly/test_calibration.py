@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
+from treasury_watch.engine.anomaly import exact
 from treasury_watch.engine.anomaly.calibration import WARM, WINDOW, Calibration
 
 BLOCK = 10_000
@@ -74,3 +78,39 @@ def test_written_and_read_it_goes_on_alike() -> None:
         one.see(score, False)
         other.see(score, False)
     assert one.cells() == other.cells()
+
+
+@pytest.mark.parametrize(
+    ("p_value", "told"),
+    [
+        (5e-324, "0.000001"),
+        (0.0000014, "0.000001"),
+        (0.0000016, "0.000002"),
+        (3 / 2**10, "0.002930"),  # 0.0029296875
+        (1 / 2**7, "0.007813"),  # 0.0078125, a half
+        (0.0099994, "0.009999"),
+        (0.01, "0.01"),
+        (math.nextafter(0.01, 1.0), "0.01"),
+        (0.0100499, "0.01"),
+        (0.0100501, "0.0101"),
+        (1 / 2**5, "0.0313"),  # 0.03125, a half
+        (0.99994, "0.9999"),
+        (0.99996, "1"),
+        (1.0, "1"),
+    ],
+)
+def test_for_rules_a_p_value_is_a_decimal_number_rounded_half_up(p_value: float, told: str) -> None:
+    assert exact(p_value) == Fraction(told)
+
+
+def test_a_higher_p_value_is_never_lower_for_rules() -> None:
+    rng = random.Random(9)
+    told = [exact(p_value) for p_value in sorted(10 ** rng.uniform(-7, 0) for _ in range(5_000))]
+    assert all(one <= other for one, other in pairwise(told))
+    assert min(told) == Fraction(1, 1_000_000)
+
+
+@pytest.mark.parametrize("p_value", [math.nan, math.inf])
+def test_what_is_no_p_value_is_refused(p_value: float) -> None:
+    with pytest.raises((ValueError, OverflowError)):
+        exact(p_value)

@@ -1,5 +1,6 @@
 """The online anomaly model (异常模型): how odd each payment is, learned from those before it (docs/anomaly.md)."""
 
+from treasury_watch.engine.anomaly.calibration import exact
 from treasury_watch.engine.anomaly.encoding import ModelError, dump, load, rows, take_rows
 from treasury_watch.engine.anomaly.explanation import Driver, drivers
 from treasury_watch.engine.anomaly.model import KINDS, Effect, Model, Observation, Scored, Undo
@@ -15,6 +16,7 @@ __all__ = [
     "Undo",
     "drivers",
     "dump",
+    "exact",
     "load",
     "rows",
     "take_rows",

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, insort
+from fractions import Fraction
+from functools import lru_cache
 from sys import byteorder
 from typing import NamedTuple
 
 WINDOW = 5_000
 WARM = 2_000
 STEP = 0.005  # γ
+_FINE_TO = 0.01  # p-values up to which one is told in millionths
+_FINE, _COARSE = 1_000_000, 10_000
 
 
 class Replaced(NamedTuple):
@@ -94,6 +98,19 @@ class Calibration:
         made.ring = doubles(scores)
         made.sizes = sorted(made.ring)
         return made
+
+
+@lru_cache(maxsize=4_096)
+def exact(p_value: float) -> Fraction:
+    """A p-value as rules compare it and decisions publish it: a decimal number in (0, 1].
+
+    Up to 0.01 the nearest millionth, at least one; above the nearest ten-thousandth; halves go up. So of two p-values
+    the higher one is never the lower afterwards, and what is at most 0.01 afterwards was below 0.01005. Raises
+    ValueError on NaN and OverflowError on infinity.
+    """
+    parts = _FINE if p_value <= _FINE_TO else _COARSE
+    over, under = p_value.as_integer_ratio()
+    return Fraction(min(parts, max(1, (2 * parts * over + under) // (2 * under))), parts)
 
 
 def little(values: array[float]) -> bytes:
