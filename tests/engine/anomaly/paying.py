@@ -31,6 +31,22 @@ def ordinary(count: int, seed: int = 1, units: int = 10, a_day: int = 40) -> lis
     return made
 
 
+def anything(rng: random.Random, us: int) -> Observation:
+    """A payment of any hour, amount and names at that event time."""
+    fen = rng.choice((0, rng.randrange(10**7), -rng.randrange(10**9), int(10 ** rng.uniform(0, 17))))
+    payee = rng.choice((None, f"P{rng.randrange(300)}", chr(rng.randrange(0x4E00, 0x9FFF)) * rng.randrange(1, 9)))
+    return Observation(us, rng.randrange(168), fen, f"U{rng.randrange(50)}", payee, rng.choice((None, "302", "")))
+
+
+def chaos(count: int, seed: int) -> list[Observation]:
+    """Payments of any sort: late ones, ones of the same moment, gaps of years."""
+    rng, us, made = random.Random(seed), 1_700_000_000_000_000, []
+    for _ in range(count):
+        us += rng.choice((0, 1, 10**6, 10**9, -(10**11), 10**11, 10**15 if rng.random() < 0.001 else 0))
+        made.append(anything(rng, us))
+    return made
+
+
 def live(model: Model, payments: Iterable[Observation], learn: bool = True) -> list[tuple[Scored, Effect]]:
     """Scores payments and applies their effects, one after another."""
     lived = []
