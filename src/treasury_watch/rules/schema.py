@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from treasury_watch.domain.payment import Kind
@@ -24,6 +25,7 @@ Scalar = str | int | Decimal | bool | date  # numbers of YAML are exact: int, or
 Population = Literal["executed", "attempted"]
 OnMissing = Literal["pass", "warn", "intercept"]
 Disposed = Literal["release", "return", "confirm"]
+Parameters = tuple[tuple[str, int | float | str | bool], ...]  # of a detector, by name, in the order of names
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,7 @@ class Step:
     at_us: int  # microseconds after the start of the test
     pay: Mapping[str, Any]  # field → value over `test_base`; `None` removes the field
     expect: Expectation
+    p_value: Fraction | None = None  # what `{anomaly: p_value}` is in this step, in (0, 1]; `None`: missing
     span: Span | None = dataclass_field(default=None, compare=False, repr=False)
 
 
@@ -303,6 +306,27 @@ class Calendar:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """A detector that is recorded beside the one that judges, and has no effect."""
+
+    detector: str
+    parameters: Parameters = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBlock:
+    """The anomaly model (异常分模型) of a rule set: the detector that judges, and the share of payments that are to
+    alert, in (0, 1/2].
+    """
+
+    detector: str
+    target: Fraction
+    parameters: Parameters = ()
+    shadow: Shadow | None = None
+    span: Span | None = dataclass_field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RuleFile:
     """The rules and tests of one file. Inline tests run the rules of their own file."""
 
@@ -326,6 +350,7 @@ class RuleSet:
     calendars: Mapping[str, Calendar] = dataclass_field(default_factory=dict)
     hash: str = "sha256:" + "0" * 64
     reference: str = "sha256:" + "0" * 64
+    model: ModelBlock | None = None
 
     @property
     def rules(self) -> tuple[Rule, ...]:
