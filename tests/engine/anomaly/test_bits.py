@@ -37,7 +37,8 @@ def _digests(payments: Sequence[Observation], seed: int) -> tuple[str, str]:
         model.forget(6)
         told = [scored.score, scored.p_value, scored.alert, scored.creeping, scored.surprises, scored.weights, effect]
         measured = [getattr(scored.measured, name) for name in _MEASURED]
-        said.update(msgspec.msgpack.encode([told, measured, drivers(seen, scored)]))
+        why = [(each.feature, each.value, each.share, each.zh, each.en) for each in drivers(seen, scored)]
+        said.update(msgspec.msgpack.encode([told, measured, why]))
     state = [[*rows(model, kind, sorted(model.entities(kind)))] for kind in range(len(KINDS))]
     return said.hexdigest(), sha256(msgspec.msgpack.encode([model.core.cells()[:_CELLS], state])).hexdigest()
 
