@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from treasury_watch.rules.schema import FeatureRef, Param, Rule, RuleSet
@@ -32,6 +33,7 @@ def set_hash(ruleset: RuleSet) -> str:
             "reference": reference_hash(ruleset),
         }
         | _calendars(ruleset)
+        | _model(ruleset)
     )
 
 
@@ -44,6 +46,11 @@ def _calendars(ruleset: RuleSet) -> dict[str, Any]:
         for name, calendar in ruleset.calendars.items()
     }
     return {"calendars": said}
+
+
+def _model(ruleset: RuleSet) -> dict[str, Any]:
+    """The model; nothing where a set has none, as for calendars."""
+    return {} if ruleset.model is None else {"model": _plain(ruleset.model, named=True)}
 
 
 def reference_hash(ruleset: RuleSet) -> str:
@@ -75,6 +82,8 @@ def _plain(value: Any, *, named: bool) -> Any:
     match value:
         case None | bool() | int() | str():
             return value
+        case float() | Fraction():
+            return {type(value).__name__.lower(): str(value)}
         case Decimal():
             return {"decimal": str(value)}
         case date():

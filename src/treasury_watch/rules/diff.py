@@ -13,7 +13,21 @@ from typing import Any, Literal
 
 from treasury_watch.rules.canonical import logic_hash
 from treasury_watch.rules.phrases import condition_phrase, feature_phrase, operand_phrase
-from treasury_watch.rules.schema import All, Condition, Dated, Exception_, Leaf, Not, Param, Rule, RuleSet, Span
+from treasury_watch.rules.schema import (
+    All,
+    Condition,
+    Dated,
+    Exception_,
+    Leaf,
+    ModelBlock,
+    Not,
+    Param,
+    Parameters,
+    Rule,
+    RuleSet,
+    Shadow,
+    Span,
+)
 
 Change = Literal["added", "removed", "promoted", "demoted", "retired", "logic", "params", "text"]
 _MODES = ("draft", "shadow", "live", "retired")
@@ -56,8 +70,8 @@ def rule_diffs(old: RuleSet, new: RuleSet) -> list[RuleDiff]:
 
 
 def set_parts(old: RuleSet, new: RuleSet) -> list[Part]:
-    """What differs of the sets as a whole: zone, partition key, the order in which rules stand."""
-    parts = [*_worded(old, new, _SET)]
+    """What differs of the sets as a whole: zone, partition key, model, the order in which rules stand."""
+    parts = [*_worded(old, new, _SET), *_model_parts(old.model, new.model)]
     before, after = [rule.id for rule in old.rules], [rule.id for rule in new.rules]
     shared = set(before) & set(after)
     if [each for each in before if each in shared] != [each for each in after if each in shared]:
@@ -130,6 +144,33 @@ def _worded(old: Any, new: Any, words: Mapping[str, Callable[[Any], str | None]]
         before, after = said(old), said(new)
         if before != after:
             yield Part(name, None, before, after, getattr(old, "span", None), getattr(new, "span", None))
+
+
+# --- the model ---
+
+
+def _parameters(parameters: Parameters) -> str:
+    return ", ".join(f"{name} {str(value).lower()}" for name, value in parameters)
+
+
+def _shadow(shadow: Shadow | None) -> str | None:
+    return None if shadow is None else ", ".join(filter(None, (shadow.detector, _parameters(shadow.parameters))))
+
+
+_MODEL: Mapping[str, Callable[[ModelBlock], str | None]] = {
+    "model": lambda model: model.detector,
+    "model.target": lambda model: f"{float(model.target * 100):g}%",
+    "model.parameters": lambda model: _parameters(model.parameters) or None,
+    "model.shadow": lambda model: _shadow(model.shadow),
+}
+
+
+def _model_parts(old: ModelBlock | None, new: ModelBlock | None) -> Iterator[Part]:
+    before_span, after_span = (None if each is None else each.span for each in (old, new))
+    for name, said in _MODEL.items():
+        before, after = (None if each is None else said(each) for each in (old, new))
+        if before != after:
+            yield Part(name, None, before, after, before_span, after_span)
 
 
 def _logic(old: Rule, new: Rule) -> Iterator[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from treasury_watch.domain.payment import FIELDS
@@ -10,6 +10,7 @@ from treasury_watch.rules.calendars import CALENDAR_FILE, CALENDAR_YEAR
 from treasury_watch.rules.catalogue import CATALOGUE_FILE, ROW
 from treasury_watch.rules.conditions import GROUPS, SUBJECTS
 from treasury_watch.rules.features import DATED, FORMS
+from treasury_watch.rules.model import DETECTORS, JUDGES, MODEL_FILE, SHADOWS
 from treasury_watch.rules.operands import FIELD_OPERAND
 from treasury_watch.rules.operators import COMPARISONS, OPERATORS, WORDS, WORKING_TIME
 from treasury_watch.rules.operators.base import OPERAND, SCALAR
@@ -19,7 +20,10 @@ from treasury_watch.rules.risk_points import RISK_POINT, RISK_POINTS_FILE
 from treasury_watch.rules.ruletests import DISPOSES, EXPECT, PAYS, STEP, TEST, VERDICTS
 from treasury_watch.rules.shapes import IDENTIFIER, JsonSchema, Line, ListOf, described
 
-_FILES = {each.keys[0].name: each for each in (LIST_FILE, TABLE_FILE, CALENDAR_FILE, RISK_POINTS_FILE, CATALOGUE_FILE)}
+_FILES = {
+    each.keys[0].name: each
+    for each in (LIST_FILE, TABLE_FILE, CALENDAR_FILE, RISK_POINTS_FILE, CATALOGUE_FILE, MODEL_FILE)
+}
 _GROUPS = {
     "all": ("all of these are true", "全部为真"),
     "any": ("at least one of these is true", "至少一个为真"),
@@ -63,6 +67,8 @@ def json_schema() -> dict[str, Any]:
             "scalar": SCALAR,
             "catalogue_row": ROW.schema(),
             "risk_point": RISK_POINT.schema(),
+            "judge_parameters": _parameters(JUDGES),
+            "detector_parameters": _parameters(SHADOWS),
             "list_entry": {"anyOf": [Line().schema(), LIST_ENTRY.schema()]},
             "test": TEST.schema(),
             "step": _step(),
@@ -115,8 +121,9 @@ def _length() -> JsonSchema:
 
 
 def _step() -> JsonSchema:
-    """One mapping with every key, as for conditions: the count keeps what pays from what disposes."""
-    pays, disposes = ({"required": ["at", *keys], "maxProperties": 1 + len(keys)} for keys in (PAYS, DISPOSES))
+    """One mapping with every key, as for conditions; what pays has no `of`, what disposes nothing else."""
+    pays = {"required": ["at", *PAYS], "not": {"required": ["of"]}}
+    disposes = {"required": ["at", *DISPOSES], "maxProperties": 1 + len(DISPOSES)}
     return STEP.schema() | _by_key({"dispose": disposes}, pays)
 
 
@@ -134,6 +141,11 @@ def _pay() -> JsonSchema:
         "patternProperties": {"^attributes[.].": value},
         "additionalProperties": False,
     }
+
+
+def _parameters(detectors: Iterable[str]) -> JsonSchema:
+    """One mapping with the parameters of all these detectors."""
+    return _closed({key.name: key.schema() for name in detectors for key in DETECTORS[name].keys}, [])
 
 
 def _named(schema: JsonSchema) -> JsonSchema:

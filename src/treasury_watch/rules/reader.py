@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,7 +17,7 @@ from treasury_watch.rules.operands import fitted_param
 from treasury_watch.rules.plan import condition_count
 from treasury_watch.rules.reasons import pieces
 from treasury_watch.rules.ruletests import read_test_base, read_tests
-from treasury_watch.rules.scalars import money, scalar
+from treasury_watch.rules.scalars import money
 from treasury_watch.rules.schema import Exception_, Param, Rule, RuleFile, Span
 from treasury_watch.rules.scope import Reference, Scope
 from treasury_watch.rules.shapes import (
@@ -34,32 +33,13 @@ from treasury_watch.rules.shapes import (
     Name,
     Raw,
     Record,
+    Share,
     Whole,
     Word,
     Zone,
 )
 from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode
 from treasury_watch.rules.types import Sort, Type
-
-_SHARE = re.compile(r"(?:100(?:\.0{1,4})?|[1-9]?[0-9](?:\.[0-9]{1,4})?)%")
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A share written in percent, read as the exact part of one: 0.5% is 0.005."""
-
-    def read(self, node: Node, report: Report) -> Decimal | None:
-        found = scalar(node, report, "a share as in 0.5%")
-        if found is None:
-            return None
-        if not _SHARE.fullmatch(found.text):
-            report.error(found.span, "TW108", f"`{found.text}` is not a share", "expected 0% to 100%, as in 0.5%")
-            return None
-        return Decimal(found.text[:-1]) / 100
-
-    def schema(self) -> JsonSchema:
-        return {"type": "string", "pattern": f"^{_SHARE.pattern}$"}
-
 
 EXPECT = Record(
     "expectation",

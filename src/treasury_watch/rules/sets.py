@@ -16,17 +16,18 @@ from treasury_watch.rules.checks import CHECKS, LOADING_CHECKS, Kept
 from treasury_watch.rules.diagnostics import Diagnostic, any_of, in_order
 from treasury_watch.rules.limits import FINDINGS, SET_BYTES, SET_CONDITIONS, SET_FILES, SET_RULES, SET_VALUES
 from treasury_watch.rules.lock import FILE_NAME, read_lock
+from treasury_watch.rules.model import read_model
 from treasury_watch.rules.plan import condition_count
 from treasury_watch.rules.reader import FileRead, read_rule_file
 from treasury_watch.rules.reference import Layout, read_layout, read_list, read_table
 from treasury_watch.rules.risk_points import RiskPoint, read_risk_points
-from treasury_watch.rules.schema import Calendar, NamedList, RuleSet, Span, Table
+from treasury_watch.rules.schema import Calendar, ModelBlock, NamedList, RuleSet, Span, Table
 from treasury_watch.rules.scope import Reference
 from treasury_watch.rules.source import MappingNode, Report, compose
 
 _LAST_CHECKED = date.max - timedelta(days=366)  # checks look a little ahead
 # What a YAML file is, by the key that it must have.
-KINDS = ("ruleset", "list", "table", "calendar", "risk_points", "catalogue")
+KINDS = ("ruleset", "list", "table", "calendar", "risk_points", "catalogue", "model")
 
 
 def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
@@ -47,6 +48,7 @@ def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
         read_risk_points(root, report)
     for root in roots["catalogue"].values():
         read_catalogue(root, report)
+    model = _read_models(roots["model"], report)
     found = [(root, read_rule_file(path, root, reference, report)) for path, root in roots["ruleset"].items()]
     if not roots["ruleset"] and not report.diagnostics:
         first = min(files, default=".")
@@ -62,6 +64,7 @@ def read(files: Mapping[str, bytes]) -> tuple[RuleSet | None, list[Diagnostic]]:
         MappingProxyType(dict(sorted(reference.lists.items()))),
         MappingProxyType(dict(sorted(reference.tables.items()))),
         MappingProxyType(dict(sorted(reference.calendars.items()))),
+        model=model,
     )
     _count_rules(ruleset, report)
     for check in LOADING_CHECKS:
@@ -187,6 +190,14 @@ def _read_tables(roots: Mapping[str, MappingNode], files: Mapping[str, bytes], r
                 Span(path, 1, 1), "TW501", "a CSV file without its declaration", f"declare its columns in {sidecar}"
             )
     return tables
+
+
+def _read_models(roots: Mapping[str, MappingNode], report: Report) -> ModelBlock | None:
+    """The one model of a set; `None` if it has none."""
+    models = [read_model(root, report) for root in roots.values()]
+    for root in [*roots.values()][1:]:
+        report.error(root.span, "TW110", "a second model", f"the first is in {next(iter(roots))}: keep one of them")
+    return models[0] if models else None
 
 
 def _agree(found: list[tuple[MappingNode, FileRead]], report: Report) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from treasury_watch.rules.limits import Limit
 from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode
 
 JsonSchema = dict[str, Any]
+_SHARE = re.compile(r"(?:100(?:\.0{1,4})?|[1-9]?[0-9](?:\.[0-9]{1,4})?)%")
 
 
 class Shape(Protocol):
@@ -116,6 +118,23 @@ class Whole:
 
     def schema(self) -> JsonSchema:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share written in percent, read as the exact part of one: 0.5% is 0.005."""
+
+    def read(self, node: Node, report: Report) -> Decimal | None:
+        found = scalars.scalar(node, report, "a share as in 0.5%")
+        if found is None:
+            return None
+        if not _SHARE.fullmatch(found.text):
+            report.error(found.span, "TW108", f"`{found.text}` is not a share", "expected 0% to 100%, as in 0.5%")
+            return None
+        return Decimal(found.text[:-1]) / 100
+
+    def schema(self) -> JsonSchema:
+        return {"type": "string", "pattern": f"^{_SHARE.pattern}$"}
 
 
 @dataclass(frozen=True, slots=True)

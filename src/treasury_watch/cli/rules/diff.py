@@ -22,8 +22,8 @@ def diff(
     new: Annotated[str, typer.Argument(metavar="NEW", help="The same; a revision alone: of the other's directory.")],
     as_json: Json = False,
 ) -> None:
-    """Says what differs between two rule sets: rules, lists, tables, calendars; not tests, not comments. Exit status 1
-    when something does.
+    """Says what differs between two rule sets: rules, model, lists, tables, calendars; not tests, not comments. Exit
+    status 1 when something does.
     """
     from treasury_watch.rules.datadiff import data_diffs
     from treasury_watch.rules.diff import rule_diffs, set_parts
@@ -68,7 +68,7 @@ def _read(name: str, beside: str) -> Set:
 
 def _told(parts: list[Part], rules: list[RuleDiff], data: list[DataDiff]) -> Iterator[str]:
     for part in parts:
-        yield f"{part.part}  {part.old} → {part.new}"
+        yield f"{part.part}  {part.old or '(none)'} → {part.new or '(none)'}"
     for rule in rules:
         yield _heading(rule)
         for part in rule.parts:
