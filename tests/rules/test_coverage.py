@@ -106,6 +106,12 @@ def test_the_currency_of_the_base_counts_unless_the_step_has_another() -> None:
     assert rule_with(when, "pay: {currency: CNY}, expect: pass", ", currency: USD").missing is False
 
 
+@pytest.mark.parametrize(("given", "missing"), [("", True), (", anomaly: {p_value: 0.5}", False)])
+def test_a_p_value_is_missing_in_a_step_that_says_none(given: str, missing: bool) -> None:
+    asking = "{feature: p, lte: 0.005}\n  on_missing: pass\n  features: {p: {anomaly: p_value}}"
+    assert rule_with(asking, f"pay: {{}}, expect: pass{given}").missing is missing
+
+
 def test_a_rule_on_fields_that_are_never_missing_needs_no_such_test() -> None:
     tested = rule_with("{field: settlement, eq: cash}", "")
     assert tested.missing is None

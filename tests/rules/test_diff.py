@@ -10,6 +10,7 @@ from tests.rules.texts import CARDS, HEAD, LISTS, REASON, RULE
 from treasury_watch.rules import read
 from treasury_watch.rules.datadiff import Set, data_diffs
 from treasury_watch.rules.diff import Part, rule_diffs, set_parts
+from treasury_watch.rules.schema import Span
 
 LIMIT = """\
   effective: {from: 2025-01-01}
@@ -198,6 +199,29 @@ def test_a_list_that_is_new_is_told_with_its_entries() -> None:
 
 
 # --- the set ---
+
+
+def test_a_model_that_comes_goes_or_changes_is_told_with_its_place() -> None:
+    plain, other = (
+        the_set(PLAIN, files={"model.yaml": text})
+        for text in (
+            b"model: TailSurprise\n",
+            b"model: TailSurprise\ntarget: 0.25%\nshadow: {detector: LODA, parameters: {n_bins: 20}}\n",
+        )
+    )
+    none = the_set(PLAIN)
+    place = Span("model.yaml", 1, 1)
+    came = [Part("model", None, None, "TailSurprise", None, place), Part("model.target", None, None, "1%", None, place)]
+    assert set_parts(none.ruleset, plain.ruleset) == came
+    assert [(each.part, each.new) for each in set_parts(plain.ruleset, none.ruleset)] == [
+        ("model", None),
+        ("model.target", None),
+    ]
+    assert [(each.part, each.old, each.new) for each in set_parts(plain.ruleset, other.ruleset)] == [
+        ("model.target", "1%", "0.25%"),
+        ("model.shadow", None, "LODA, n_bins 20, seed 1"),
+    ]
+    assert set_parts(other.ruleset, other.ruleset) == []
 
 
 def test_zone_partition_key_and_order_are_told() -> None:

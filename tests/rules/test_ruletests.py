@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -96,11 +97,29 @@ def test_expectations(text: str, expected: Expectation) -> None:
         ("{at: 0, pay: {}, expect: pass}", "TW107", "0"),
         ("{pay: {}, expect: pass}", "TW102", "{"),
         ("{at: 0h, pay: {}, expect: pass, of: 1}", "TW109", "of"),
+        ("{at: 0h, pay: {}, expect: pass, anomaly: {p_value: 0}}", "TW108", "0"),
+        ("{at: 0h, pay: {}, expect: pass, anomaly: {p_value: 1.0001}}", "TW108", "1.0001"),
+        ("{at: 0h, pay: {}, expect: pass, anomaly: {p_value: 1%}}", "TW105", "1%"),
+        ("{at: 0h, pay: {}, expect: pass, anomaly: {}}", "TW102", "{"),
+        ("{at: 0h, pay: {}, expect: pass, anomaly: 0.5}", "TW104", "0.5"),
         ("[a]", "TW104", "["),
     ],
 )
 def test_what_is_wrong_with_a_step_is_pointed_at(text: str, code: str, pointed: str) -> None:
     assert errors_of(WHEN, tail=TEST + text + "\n") == [(code, pointed)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        (", anomaly: {p_value: 0.0050}", Fraction(1, 200)),
+        (", anomaly: {p_value: 1}", Fraction(1)),
+        (", anomaly: {p_value: 0.0000000001}", Fraction(1, 10**10)),
+    ],
+)
+def test_a_step_may_say_its_p_value(text: str, expected: Fraction | None) -> None:
+    assert step(f"{{at: 0h, pay: {{}}, expect: pass{text}}}").p_value == expected
 
 
 PAID = "{at: 1h, pay: {}, expect: pass}"
@@ -131,6 +150,7 @@ def test_a_step_may_dispose_of_an_earlier_one_at_its_time_or_later() -> None:
         ("{at: 1h, dispose: release, of: 4}", "TW108", "4"),
         ("{at: 1h, dispose: release, of: 1, pay: {}, expect: pass}", "TW109", "pay"),
         ("{at: 1h, dispose: release, of: 1, expect: pass}", "TW109", "expect"),
+        ("{at: 1h, dispose: release, of: 1, anomaly: {p_value: 1}}", "TW109", "anomaly"),
     ],
 )
 def test_what_is_wrong_with_a_step_that_disposes_is_pointed_at(text: str, code: str, pointed: str) -> None:

@@ -14,10 +14,9 @@ from treasury_watch.rules.catalogue import Row
 from treasury_watch.rules.coverage import cases_of
 from treasury_watch.rules.diagnostics import Diagnostic, Severity, did_you_mean
 from treasury_watch.rules.forms.aggregate import Aggregate
-from treasury_watch.rules.forms.anomaly import Anomaly
 from treasury_watch.rules.lock import FILE_NAME, Locked, locked_rules
 from treasury_watch.rules.meaning import leaves
-from treasury_watch.rules.plan import features_in, needed_by
+from treasury_watch.rules.plan import asks_model, needed_by
 from treasury_watch.rules.schema import Leaf, Param, Rule, RuleFile, RuleSet, Span
 
 # --- without these, a rule set has no meaning: `read` makes them ---
@@ -66,7 +65,7 @@ def _is_idle(param: Param, segment_by: str) -> bool:
 def acting_on_anomaly(ruleset: RuleSet) -> Iterator[Diagnostic]:
     """What a model finds odd is looked at, never held; and while there is no model, nobody is told of it."""
     for rule in ruleset.rules:
-        if any(isinstance(each, Anomaly) for each in features_in(rule)):
+        if asks_model(rule):
             if rule.action in ("intercept", "prohibit"):
                 message = f"`{rule.id}` asks the model, and would {rule.action}"
                 yield _finding(rule.span, "TW407", message, "a rule on `anomaly` may `warn` or `record`")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal
 
 from treasury_watch.domain.payment import field_of
+from treasury_watch.rules.plan import asks_model
 from treasury_watch.rules.risk_points import STEPS, RiskPoint
 from treasury_watch.rules.schema import FieldRef, Rule, RuleFile, RuleSet, Step
 
@@ -22,7 +23,7 @@ class Cases:
 
     hit: bool  # a step expects it by its id
     boundary_miss: bool  # such a test has a step that does not
-    missing: bool | None  # a step lacks a field that the rule uses; `None`: it uses none that can be missing
+    missing: bool | None  # a step lacks a field, or the p-value, that the rule uses; `None`: it uses none that can
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -75,11 +76,14 @@ def cases_of(rule: Rule, file: RuleFile) -> Cases:
     """What the tests of a file show of one of its rules."""
     hitting = [test.payments for test in file.tests if any(hits(step, rule) for step in test.payments)]
     used = {name for name in fields_of(rule) if _may_be_missing(name)}
+    asks = asks_model(rule)
     steps = [step for test in file.tests for step in test.payments]
     return Cases(
         bool(hitting),
         any(not hits(step, rule) for steps in hitting for step in steps),
-        any(_lacks(step, file.test_base, used) for step in steps) if used else None,
+        any(_lacks(step, file.test_base, used) or (asks and step.p_value is None) for step in steps)
+        if used or asks
+        else None,
     )
 
 

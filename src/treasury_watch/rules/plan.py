@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from treasury_watch.domain.payment import Kind, field_of
 from treasury_watch.rules.forms.aggregate import Aggregate
+from treasury_watch.rules.forms.anomaly import Anomaly
 from treasury_watch.rules.meaning import leaves
 from treasury_watch.rules.schema import (
     All,
@@ -119,6 +120,11 @@ def features_in(rule: Rule) -> Iterator[Feature]:
         yield from features(feature, seen)
     for exception in rule.exceptions:
         yield from features(exception.match, seen)
+
+
+def asks_model(rule: Rule) -> bool:
+    """Whether one of its features is what the anomaly model says."""
+    return any(isinstance(feature, Anomaly) for feature in features_in(rule))
 
 
 def condition_count(rule: Rule) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, get_args
 
 from treasury_watch.domain.payment import Kind, field_of
@@ -11,11 +12,32 @@ from treasury_watch.rules import limits, scalars
 from treasury_watch.rules.diagnostics import any_of, did_you_mean, use_one_of
 from treasury_watch.rules.schema import Disposal, Disposed, Expectation, RuleTest, Step
 from treasury_watch.rules.scope import field_name
-from treasury_watch.rules.shapes import Duration, Key, Line, ListOf, Moment, Raw, Record, Whole, Word
+from treasury_watch.rules.shapes import Duration, JsonSchema, Key, Line, ListOf, Moment, Raw, Record, Whole, Word
 from treasury_watch.rules.source import MappingNode, Node, Report, ScalarNode, SequenceNode
 from treasury_watch.rules.types import field_type
 
 VERDICTS = {"pass": "放行", "record": "仅记录", "warn": "预警", "intercept": "拦截", "prohibit": "禁止"}
+
+
+@dataclass(frozen=True, slots=True)
+class PValue:
+    """A p-value, read exactly."""
+
+    def read(self, node: Node, report: Report) -> Fraction | None:
+        value = scalars.number(node, report)
+        if value is not None and not 0 < value <= 1:
+            report.error(node.span, "TW108", f"`{value}` is no p-value", "expected a number above 0, at most 1")
+            return None
+        return None if value is None else Fraction(value)
+
+    def schema(self) -> JsonSchema:
+        return {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+
+
+GIVEN = Record(
+    "result of the model",
+    (Key("p_value", PValue(), "the value of `{anomaly: p_value}`", "`{anomaly: p_value}` 的值", True),),
+)
 STEP = Record(
     "step",
     (
@@ -31,6 +53,12 @@ STEP = Record(
             Raw("expect"),
             "the verdict, or the verdict with the ids of all live hits",
             "预期判定，或判定加全部正式生效的命中规则编号",
+        ),
+        Key(
+            "anomaly",
+            GIVEN,
+            "what the anomaly model says of this instruction; without it, the p-value is missing",
+            "异常分模型对本笔支付指令给出的结果；不写则 p 值缺失",
         ),
         Key(
             "dispose",
@@ -119,7 +147,7 @@ def _read_disposal(
     before = len(report.diagnostics)
     read = STEP.read(node, report) or {}
     STEP.require(node, DISPOSES, report)
-    beside = [key for key, _ in node.entries if key.text in PAYS]
+    beside = [key for key, _ in node.entries if key.text in (*PAYS, "anomaly")]
     if beside:
         found = " and ".join(f"`{key.text}`" for key in beside)
         report.error(beside[0].span, "TW109", f"{found} beside `dispose`", "a step pays or disposes: make two of it")
@@ -158,7 +186,7 @@ def _read_payment(node: Node, ids: Sequence[str] | None, report: Report) -> Step
     expect = _read_expect(read["expect"], ids, report) if "expect" in read else None
     if pay is None or expect is None or "at" not in read:
         return None
-    return Step(read["at"], pay, expect, node.span)
+    return Step(read["at"], pay, expect, read.get("anomaly", {}).get("p_value"), node.span)
 
 
 def _read_expect(node: Node, ids: Sequence[str] | None, report: Report) -> Expectation | None:
