@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from treasury_watch.engine.anomaly.histogram import BINS, MOST, Range, Tail, first_tail, surprise, tail_of
+from treasury_watch.engine.anomaly.histogram import BINS, MOST, Range, Tail, first_tail, surprise_of, tail_of
 
 KNOWN = Range(0.0, 12.0, 6.0, 1.0)
 
@@ -21,7 +21,7 @@ def counted(values: list[float]) -> Tail:
 
 
 def of(value: float, tail: Tail) -> float:
-    return surprise(value, min(BINS - 1, max(0, int((value - tail.low) * tail.scale))), tail)
+    return surprise_of(value, min(BINS - 1, max(0, int((value - tail.low) * tail.scale))), tail)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def model() -> Model:
 def test_what_is_remembered_is_as_the_page_says(model: Model) -> None:
     whole, unit, payee, pair = model.core.whole, model.units["U3"], model.payees["P3-0"], model.pairs["U3", "P3-0"]
     for line in (
-        f"| the whole | {whole.n:,} | {whole.location:.3f} | {whole.spread:.3f} |",
+        f"| the whole | {whole[0]:,} | {whole[1]:.3f} | {whole[2]:.3f} |",
         f"| U3 | {unit[0]} | {unit[3]:.3f} | {unit[4]:.3f} |",
         f"| P3-0 | {payee[0]} | {payee[3]:.3f} | {payee[4]:.3f} |",
         f"| U3 and P3-0 | {pair[0]} | {pair[2]:.3f} | |",

@@ -13,7 +13,6 @@ from bisect import bisect_left, insort
 from fractions import Fraction
 from functools import lru_cache
 from sys import byteorder
-from typing import NamedTuple
 
 WINDOW = 5_000
 WARM = 2_000
@@ -22,11 +21,8 @@ _FINE_TO = 0.01  # p-values up to which one is told in millionths
 _FINE, _COARSE = 1_000_000, 10_000
 
 
-class Replaced(NamedTuple):
-    """What `see` replaced: the level, and the score that fell out of the window."""
-
-    level: float
-    dropped: float | None
+# what `see` replaced: the level, and the score that fell out of the window
+Replaced = tuple[float, float | None]
 
 
 class Calibration:
@@ -56,23 +52,25 @@ class Calibration:
             return None
         if self.level <= 0.0:
             return 1.0
-        share = (n - bisect_left(self.sizes, score) + 1) / (n + 1)
-        return min(1.0, share * self.target / self.level)
+        found = (n - bisect_left(self.sizes, score) + 1) / (n + 1) * self.target / self.level
+        return found if found < 1.0 else 1.0
 
     def see(self, score: float, alert: bool) -> Replaced:
         """Takes a score into account, and whether it was an alert."""
-        level, dropped = self.level, None
-        if len(self.ring) >= WARM:
+        ring, sizes, level, dropped = self.ring, self.sizes, self.level, None
+        n = len(ring)
+        if n >= WARM:
             self.level = level + STEP * (self.target - alert)
-        if len(self.ring) < WINDOW:
-            self.ring.append(score)
+        if n < WINDOW:
+            ring.append(score)
         else:
-            dropped = self.ring[self.at]
-            del self.sizes[bisect_left(self.sizes, dropped)]
-            self.ring[self.at] = score
-            self.at = (self.at + 1) % WINDOW
-        insort(self.sizes, score)
-        return Replaced(level, dropped)
+            at = self.at
+            dropped = ring[at]
+            del sizes[bisect_left(sizes, dropped)]
+            ring[at] = score
+            self.at = at + 1 if at + 1 < WINDOW else 0
+        insort(sizes, score)
+        return level, dropped
 
     def undo(self, score: float, replaced: Replaced) -> None:
         """Undoes the last `see`, of that score."""

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 from treasury_watch.engine.anomaly.calibration import Calibration, Replaced, doubles, little
 from treasury_watch.engine.anomaly.entities import PART, PARTS
 from treasury_watch.engine.anomaly.features import FAR, LEAST_SPREAD, NAMES, RANGES, Whole
-from treasury_watch.engine.anomaly.histogram import BINS, KEPT, NOTHING, Tail, first_tail, surprise, tail_of
+from treasury_watch.engine.anomaly.histogram import BINS, KEPT, NOTHING, Tail, first_tail, surprise_of, tail_of
 from treasury_watch.engine.anomaly.logarithm import ln
 
 HOURS = 168
 REBUILT = 1_000  # learned payments between two rebuildings of the histograms, less at first
 _FIRST_REBUILT = 50
 _MEMORY = 5_000  # payments that the whole's level is the mean of
+_SLOWEST = 1.0 / _MEMORY
 _FIRST_SPREAD = 1.5
 _ANCIENT = -(10**9)
 _PACE = 0.03  # of weights, at each answer
@@ -58,20 +59,9 @@ class Counted(NamedTuple):
     part_shares: tuple[float, ...]
 
 
-class Before(NamedTuple):
-    """What a core held before a change, to be put back: whether one was `added` to `recent`, and what was `replaced` in
-    the calibration where it saw `score`.
-    """
-
-    watermark: int
-    whole: Whole
-    counted: Counted
-    recent: list[str]
-    added: bool
-    weights: tuple[float, ...]
-    wrong_share: float
-    score: float
-    replaced: Replaced | None
+# What a core held before a change, to be put back: watermark, whole, counted, recent, whether one was added to it,
+# weights, share of wrong ones, and where the calibration saw a score: the score, and what that replaced there.
+Before = tuple[int, Whole, Counted, list[str], bool, tuple[float, ...], float, float, Replaced | None]
 
 
 class Core:
@@ -85,7 +75,7 @@ class Core:
 
     def __init__(self, target: float) -> None:
         self.watermark = _ANCIENT
-        self.whole = Whole(0, 0.0, _FIRST_SPREAD)
+        self.whole: Whole = (0, 0.0, _FIRST_SPREAD)
         self.counted = _NOTHING_COUNTED
         self.recent: list[str] = []
         self.weights = WEIGHTS
@@ -94,7 +84,7 @@ class Core:
 
     def before(self, added: bool, score: float = 0.0, replaced: Replaced | None = None) -> Before:
         """What it holds now, ahead of a change."""
-        return Before(
+        return (
             self.watermark,
             self.whole,
             self.counted,
@@ -129,20 +119,25 @@ class Core:
         n, location, spread = self.whole
         if n:
             off, most = level - location, FAR * (spread + LEAST_SPREAD)
-            off = min(most, max(-most, off))
-            rate = 1.0 / (n + 1) if n < _MEMORY else 1.0 / _MEMORY
-            self.whole = Whole(n + 1, location + rate * off, spread + rate * ((off if off > 0.0 else -off) - spread))
+            if off > most:
+                off = most
+            elif off < -most:
+                off = -most
+            rate = 1.0 / (n + 1) if n < _MEMORY else _SLOWEST
+            self.whole = (n + 1, location + rate * off, spread + rate * ((off if off > 0.0 else -off) - spread))
         else:
-            self.whole = Whole(1, level, _FIRST_SPREAD)
-        self.recent.append(bins)
-        if len(self.recent) >= min(REBUILT, max(_FIRST_REBUILT, n // 2)):
+            self.whole = (1, level, _FIRST_SPREAD)
+        recent = self.recent
+        recent.append(bins)
+        count = len(recent)
+        if count >= REBUILT or (count >= _FIRST_REBUILT and count >= n // 2):
             self._rebuild()
 
     def _rebuild(self) -> None:
-        recent, self.recent = self.recent, []
-        *columns, hours = zip(*recent, strict=True)
-        counts = (_with(old, column) for old, column in zip(self.counted.counts, columns, strict=True))
-        self.counted = _counted(counts, _with(self.counted.hour_counts, hours))
+        recent, self.recent = "".join(self.recent), []
+        each = len(RANGES) + 1  # bins of a payment, and its hour
+        counts = (_with(old, recent[at::each]) for at, old in enumerate(self.counted.counts))
+        self.counted = _counted(counts, _with(self.counted.hour_counts, recent[each - 1 :: each]))
 
     def answer(self, bins: str, wrong: bool) -> None:
         """Moves the weights after people said whether a payment was wrong: by the share that each feature has in its
@@ -182,14 +177,14 @@ class Core:
         """The core of `cells`."""
         core = cls(target)
         core.watermark, whole, counts, hours, core.recent, weights, core.wrong_share, calibration = cells
-        core.whole = Whole(*whole)
+        core.whole = tuple(whole)
         core.weights = tuple(weights)
         core.calibration = Calibration.of(target, *calibration)
         core.counted = _counted((tuple(doubles(each)) for each in counts), tuple(doubles(hours)))
         return core
 
 
-def _with(counts: Sequence[float], bins: Iterable[str]) -> tuple[float, ...]:
+def _with(counts: Sequence[float], bins: str) -> tuple[float, ...]:
     """Counts that have aged, with what came since; what is missing is in no bin."""
     new = [count * KEPT for count in counts]
     for each, count in Counter(bins).items():
@@ -221,7 +216,7 @@ def _counted(counts: Iterable[tuple[float, ...]], hour_counts: tuple[float, ...]
 
 def _surprise(at: int, tail: Tail) -> float:
     """The surprise of the middle of a bin."""
-    return 0.0 if at == NOTHING else surprise(tail.low + (at + 0.5) / tail.scale, at, tail)
+    return 0.0 if at == NOTHING else surprise_of(tail.low + (at + 0.5) / tail.scale, at, tail)
 
 
 _NOTHING_COUNTED = _counted(((0.0,) * BINS,) * len(RANGES), (0.0,) * HOURS)

@@ -21,16 +21,17 @@ CUSUM_SLACK, CUSUM_LIMIT = 0.75, 8.0
 
 _MEMORY = 50  # payments that a location is the mean of
 _RATE = tuple(1.0 / (n + 1) for n in range(_MEMORY))
+_SLOW = _RATE[-1]
 _SLOWEST = 1.0 / 500  # of an anchor
 _PAIR_RATE = 0.1
 _FIRST_SPREAD = 0.5
 _TOLD = 1_000  # what one answer counts
 _KEPT = 93  # percent of it, at each payment
 
-_DAY = halvings(24, 24 * 40)
-_DAYS = len(_DAY)
-_MONTH = halvings(24 * 30, 24 * 30 * 20)
-_MONTHS = len(_MONTH)
+# What is left of what halves in a day, and in 30 days, after so many steps: at least up to `EXPIRES`.
+_KNOWN_DAYS = 24 * 40  # beyond is nothing
+LEFT_OF_DAY = (*halvings(24, _KNOWN_DAYS), *((0.0,) * (EXPIRES + 1 - _KNOWN_DAYS)))
+LEFT_OF_MONTH = halvings(24 * 30, 24 * 30 * 20)
 
 # payments learned, first step, newest step, location, spread, anchor, cusum, short, long, novelty, busy, hours, wrong,
 # fine
@@ -48,16 +49,7 @@ PART = tuple((0 if hour < 120 else 4) + hour % 24 // 6 for hour in range(168))
 _PART_BITS = 6
 _PART_FULL = (1 << _PART_BITS) - 1
 _ALL_SHIFT = PARTS * _PART_BITS
-
-
-def left_of_day(steps: int) -> float:
-    """What is left after so many steps of what halves in a day."""
-    return _DAY[steps] if steps < _DAYS else 0.0
-
-
-def left_of_month(steps: int) -> float:
-    """What is left after so many steps of what halves in 30 days."""
-    return _MONTH[steps] if steps < _MONTHS else 0.0
+_ONE = tuple((1 << part * _PART_BITS) + (1 << _ALL_SHIFT) for part in range(PARTS))
 
 
 def hours_of(hours: int, part: int) -> tuple[int, int]:
@@ -67,11 +59,10 @@ def hours_of(hours: int, part: int) -> tuple[int, int]:
 
 def hours_with(hours: int, part: int) -> int:
     """The count with one more payment; where a part is full, all are halved."""
-    shift = part * _PART_BITS
-    if hours >> shift & _PART_FULL == _PART_FULL:
+    if hours >> part * _PART_BITS & _PART_FULL == _PART_FULL:
         halves = [(hours >> at * _PART_BITS & _PART_FULL) >> 1 for at in range(PARTS)]
         hours = sum(halves) << _ALL_SHIFT | sum(half << at * _PART_BITS for at, half in enumerate(halves))
-    return hours + (1 << shift) + (1 << _ALL_SHIFT)
+    return hours + _ONE[part]
 
 
 def unit_after(
@@ -82,10 +73,10 @@ def unit_after(
         old = _unknown_unit(step, level)
     n, born, newest, location, spread, anchor, cusum, short, long, novelty, busy, hours, wrong, fine = old
     if step > newest:
-        short *= left_of_day(step - newest)
-        long *= left_of_month(step - newest)
+        short *= LEFT_OF_DAY[step - newest]
+        long *= LEFT_OF_MONTH[step - newest]
         newest = step
-    rate = _RATE[n] if n < _MEMORY else _RATE[-1]
+    rate = _RATE[n] if n < _MEMORY else _SLOW
     off = level - location
     cusum += against_anchor - CUSUM_SLACK
     return (
@@ -101,8 +92,8 @@ def unit_after(
         novelty + rate * (new_pair - novelty),
         busy + rate * (together - busy),
         hours_with(hours, part),
-        wrong * _KEPT // 100,
-        fine * _KEPT // 100,
+        wrong * _KEPT // 100 if wrong else 0,
+        fine * _KEPT // 100 if fine else 0,
     )
 
 
@@ -112,10 +103,10 @@ def payee_after(old: Payee | None, step: int, level: float, together: float) -> 
         old = _unknown_payee(step, level)
     n, born, newest, location, spread, short, long, busy, wrong, fine = old
     if step > newest:
-        short *= left_of_day(step - newest)
-        long *= left_of_month(step - newest)
+        short *= LEFT_OF_DAY[step - newest]
+        long *= LEFT_OF_MONTH[step - newest]
         newest = step
-    rate = _RATE[n] if n < _MEMORY else _RATE[-1]
+    rate = _RATE[n] if n < _MEMORY else _SLOW
     off = level - location
     return (
         n + 1,
@@ -126,8 +117,8 @@ def payee_after(old: Payee | None, step: int, level: float, together: float) -> 
         short + 1.0,
         long + 1.0,
         busy + rate * (together - busy),
-        wrong * _KEPT // 100,
-        fine * _KEPT // 100,
+        wrong * _KEPT // 100 if wrong else 0,
+        fine * _KEPT // 100 if fine else 0,
     )
 
 
@@ -137,7 +128,7 @@ def pair_after(old: Pair | None, step: int, level: float) -> Pair:
         return (1, step, level, 1.0)
     n, newest, location, short = old
     if step > newest:
-        short *= left_of_day(step - newest)
+        short *= LEFT_OF_DAY[step - newest]
         newest = step
     return (n + 1, newest, location + (_RATE[n] if n < 10 else _PAIR_RATE) * (level - location), short + 1.0)
 
@@ -147,7 +138,7 @@ def subject_after(old: Subject | None, step: int, level: float) -> Subject:
     if old is None or step - old[1] > EXPIRES:
         return (1, step, level, _FIRST_SPREAD)
     n, newest, location, spread = old
-    rate = _RATE[n] if n < _MEMORY else _RATE[-1]
+    rate = _RATE[n] if n < _MEMORY else _SLOW
     off = level - location
     spread += rate * ((off if off > 0.0 else -off) - spread)
     return (n + 1, step if step > newest else newest, location + rate * off, spread)

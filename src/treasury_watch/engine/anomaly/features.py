@@ -15,14 +15,14 @@ from treasury_watch.engine.anomaly.entities import (
     CUSUM_LIMIT,
     CUSUM_SLACK,
     EXPIRES,
+    LEFT_OF_DAY,
+    LEFT_OF_MONTH,
     PART,
     Pair,
     Payee,
     Subject,
     Unit,
     hours_of,
-    left_of_day,
-    left_of_month,
 )
 from treasury_watch.engine.anomaly.histogram import Range
 from treasury_watch.engine.anomaly.logarithm import ln
@@ -40,6 +40,7 @@ _SPREADS_OF_SIGMA = 1.25  # σ ÷ mean distance, of a normal distribution
 _MOST_SIGMA = 3.0
 _WORST_RECORD = 4.0
 _A_DAY, _DAYS_KNOWN = 0.3, 1.0  # payments a half-life, and for how many of them that counts before any is known
+_COUNTED_PAYEES = 1_000  # payments of a payee up to which the logarithm is remembered
 
 # Where the histograms lie, and a cautious first tail. The order is the order everywhere.
 FEATURES: dict[str, Range] = {
@@ -60,13 +61,19 @@ FEATURES: dict[str, Range] = {
 NAMES = tuple(FEATURES)
 RANGES = tuple(FEATURES.values())
 
+Values = tuple[float | None, ...]
+# of a partition-key value as a whole: payments learned, location and spread of the level
+Whole = tuple[int, float, float]
+# `Measured` without names, which is quicker made
+Found = tuple[float, Values, float, float, float, float, bool, bool, float, float, float, float, float]
 
-class Whole(NamedTuple):
-    """A partition-key value as a whole: payments learned, location and spread of the level."""
-
-    n: int
-    location: float
-    spread: float
+# By payments of a payee: how rare it is. By the steps since an entity was first seen: how much of a day and of the last
+# months that is.
+_RARE = tuple(-ln(n + 0.5) for n in range(_COUNTED_PAYEES))
+_OF_DAY = tuple(1.0 - left for left in LEFT_OF_DAY)
+_OF_MONTHS = tuple(30.0 * (1.0 - left) + _DAYS_KNOWN for left in LEFT_OF_MONTH)
+_DAYS_COUNTED, _MONTHS_COUNTED = len(_OF_DAY), len(_OF_MONTHS)
+_ALL_MONTHS = 30.0 + _DAYS_KNOWN
 
 
 class Measured(NamedTuple):
@@ -78,7 +85,7 @@ class Measured(NamedTuple):
     """
 
     level: float
-    values: tuple[float | None, ...]
+    values: Values
     unit_level: float
     payee_level: float
     subject_level: float
@@ -106,8 +113,9 @@ def measure(
     habit: Pair | None,
     hour_terms: Sequence[float],
     part_shares: Sequence[float],
-) -> Measured:
-    """Measures one payment. Entities are `None` where they are unknown; expired ones are taken as unknown.
+) -> Found:
+    """Measures one payment: the fields of `Measured`. Entities are `None` where they are unknown; expired ones are
+    taken as unknown.
 
     `hour_terms`: −ln P(hour | its part of the week), and `part_shares`: P(part), of the whole.
     """
@@ -133,7 +141,10 @@ def measure(
             unit_record = _record(wrong, fine)
         if n >= _ANCHOR_FROM:
             against = (level - anchor) / ((spread + LEAST_SPREAD) * _SPREADS_OF_SIGMA)
-            against = min(_MOST_SIGMA, max(-_MOST_SIGMA, against))
+            if against > _MOST_SIGMA:
+                against = _MOST_SIGMA
+            elif against < -_MOST_SIGMA:
+                against = -_MOST_SIGMA
             creeping = cusum + against - CUSUM_SLACK > CUSUM_LIMIT
     spread += LEAST_SPREAD
     odd_hour = hour_terms[hour] - ln((in_part + _PARTS * part_shares[part]) / (all_parts + _PARTS))
@@ -155,13 +166,13 @@ def measure(
         if pair is not None and step - pair[1] <= EXPIRES:
             n, newest, location, short = pair
             usual_pair += n / (n + _PAIRS) * (location - usual_pair)
-            together = ln(1.0 + (short * left_of_day(step - newest) if step > newest else short))
+            together = ln(1.0 + (short * LEFT_OF_DAY[step - newest] if step > newest else short))
             new_payee = 0.0
         else:
             new_pair = True
             new_payee = -ln(new_share)
         pair_amount = (level - usual_pair) / payee_spread
-        rare_payee = -ln(payee_n + 0.5)
+        rare_payee = _RARE[payee_n] if payee_n < _COUNTED_PAYEES else -ln(payee_n + 0.5)
         pair_burst, pair_busy = together, together - busy
 
     subject_amount, usual_subject, subject_level = None, usual_unit, level
@@ -178,7 +189,7 @@ def measure(
             usual_subject += n / (n + _PAYEES) * (location - usual_subject)
         subject_amount = (level - usual_subject) / subject_spread
 
-    return Measured(
+    return (
         level,
         (
             level,
@@ -218,13 +229,13 @@ def _within(level: float, usual: float, spread: float) -> float:
 def _burst(short: float, long: float, step: int, newest: int, born: int) -> float:
     """ln of the payments of about a day, this one included, ÷ those that the last months let expect."""
     if step > newest:
-        short *= left_of_day(step - newest)
-        long *= left_of_month(step - newest)
+        short *= LEFT_OF_DAY[step - newest]
+        long *= LEFT_OF_MONTH[step - newest]
     age = step - born
     if age <= 0:
         return ln(short + 1.0)
-    a_day = (long + _A_DAY) / (30.0 * (1.0 - left_of_month(age)) + _DAYS_KNOWN)
-    return ln((short + 1.0) / (a_day * (1.0 - left_of_day(age)) + 1.0))
+    a_day = (long + _A_DAY) / (_OF_MONTHS[age] if age < _MONTHS_COUNTED else _ALL_MONTHS)
+    return ln((short + 1.0) / ((a_day * _OF_DAY[age] if age < _DAYS_COUNTED else a_day) + 1.0))
 
 
 def _record(wrong: int, fine: int) -> float:

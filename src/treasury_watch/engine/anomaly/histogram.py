@@ -78,7 +78,7 @@ def tail_of(counts: Sequence[float], known: Range) -> Tail:
     return Tail(known.low, 1.0 / width, cut, base, steep, tuple(table))
 
 
-def surprise(value: float, at: int, tail: Tail) -> float:
+def surprise_of(value: float, at: int, tail: Tail) -> float:
     """The surprise of a value whose bin is `at`, in [0, MOST]."""
     if value <= tail.cut:
         return tail.table[at]

@@ -27,8 +27,8 @@ from treasury_watch.engine.anomaly.entities import (
     unit_after,
     unit_told,
 )
-from treasury_watch.engine.anomaly.features import Measured, measure
-from treasury_watch.engine.anomaly.histogram import BINS, MOST, NOTHING
+from treasury_watch.engine.anomaly.features import Found, Measured, measure
+from treasury_watch.engine.anomaly.histogram import BINS, MOST, NOTHING, Tail, surprise_of
 
 TARGET = 0.01  # share of payments that alert
 KINDS = ("units", "payees", "pairs", "subjects", "habits")  # of entities
@@ -54,11 +54,10 @@ class Observation(NamedTuple):
 
 class Scored:
     """How odd a payment is. `score` ≥ 0, finite; `p_value` in (0, 1], `None` while warming; `alert`: whether the
-    p-value is within the target; `creeping`: the amounts of the unit have slowly grown; `surprises` and `measured`: of
-    each feature, in their order.
+    p-value is within the target; `weights`: of each feature, in their order.
     """
 
-    __slots__ = ("alert", "bins", "creeping", "measured", "p_value", "score", "step", "surprises", "weights")
+    __slots__ = ("_tails", "alert", "bins", "found", "p_value", "score", "step", "weights")
 
     def __init__(
         self,
@@ -66,20 +65,37 @@ class Scored:
         score: float,
         p_value: float | None,
         alert: bool,
-        measured: Measured,
-        surprises: list[float],
+        found: Found,
         bins: str,
+        tails: tuple[Tail, ...],
         weights: tuple[float, ...],
     ) -> None:
         self.step = step
         self.score = score
         self.p_value = p_value
         self.alert = alert
-        self.creeping = measured.creeping
-        self.measured = measured
-        self.surprises = surprises
+        self.found = found
         self.bins = bins
+        self._tails = tails
         self.weights = weights
+
+    @property
+    def measured(self) -> Measured:
+        """What was found of the payment, the value of each feature with it."""
+        return Measured(*self.found)
+
+    @property
+    def creeping(self) -> bool:
+        """Whether the amounts of the unit have slowly grown."""
+        return self.found[6]
+
+    @property
+    def surprises(self) -> list[float]:
+        """Of each feature, in their order; 0 where there is nothing to compare."""
+        return [
+            0.0 if value is None else surprise_of(value, ord(at), tail)
+            for value, at, tail in zip(self.found[1], self.bins, self._tails, strict=False)
+        ]
 
 
 class Model:
@@ -101,10 +117,11 @@ class Model:
         """How odd a payment is, by what was applied so far."""
         us, hour, fen, unit, payee, subject = seen
         core = self.core
-        step = us // HOUR_US
-        if step < core.watermark - LATEST:
-            step = core.watermark - LATEST
-        measured = measure(
+        step, oldest = us // HOUR_US, core.watermark - LATEST
+        if step < oldest:
+            step = oldest
+        counted = core.counted
+        found = measure(
             step,
             fen,
             hour,
@@ -116,32 +133,31 @@ class Model:
             subject is not None,
             None if subject is None else self.subjects.get(subject),
             None if subject is None else self.habits.get((unit, subject)),
-            core.counted.hour_terms,
-            core.counted.part_shares,
+            counted.hour_terms,
+            counted.part_shares,
         )
-        total = 0.0
-        surprises, bins = [], []
-        for value, (low, scale, cut, base, steep, table), weight in zip(
-            measured.values, core.counted.tails, core.weights, strict=True
-        ):
+        tails, weights = counted.tails, core.weights
+        total, bins = 0.0, []
+        for value, (low, scale, cut, base, steep, table), weight in zip(found[1], tails, weights, strict=True):
             if value is None:
-                surprises.append(0.0)
                 bins.append(NOTHING)
-                continue
-            at = int((value - low) * scale)
-            if at < 0:
-                at = 0
-            elif at > _LAST_BIN:
-                at = _LAST_BIN
-            if value > cut:
+            elif value > cut:
+                at = int((value - low) * scale)
+                bins.append(_LAST_BIN if at > _LAST_BIN else at)
                 surprise = base + (value - cut) * steep
                 if surprise > MOST:
                     surprise = MOST
+                total += weight * surprise * surprise
             else:
+                at = int((value - low) * scale)
+                if at < 0:
+                    at = 0
+                elif at > _LAST_BIN:
+                    at = _LAST_BIN
+                bins.append(at)
                 surprise = table[at]
-            total += weight * surprise * surprise
-            surprises.append(surprise)
-            bins.append(at)
+                if surprise:
+                    total += weight * surprise * surprise
         bins.append(hour)
         p_value = core.calibration.p_value(total)
         return Scored(
@@ -149,10 +165,10 @@ class Model:
             total,
             p_value,
             p_value is not None and p_value <= self.target,
-            measured,
-            surprises,
+            found,
             bytes(bins).decode("latin-1"),
-            core.weights,
+            tails,
+            weights,
         )
 
     def effect(self, seen: Observation, scored: Scored, learn: bool) -> Effect:
@@ -160,30 +176,31 @@ class Model:
 
         `learn`: whether its unit, payee and so on learn it; a payment that is held is only seen.
         """
-        measured = scored.measured
+        level, _, unit_level, payee_level, subject_level, against, _, new_pair, together, _, _, _, _ = scored.found
+        _, _, _, unit, payee, subject = seen
         return (
             scored.step,
-            seen.unit,
-            seen.payee,
-            seen.subject,
-            measured.level,
-            measured.unit_level,
-            measured.payee_level,
-            measured.subject_level,
-            measured.against_anchor,
+            unit,
+            payee,
+            subject,
+            level,
+            unit_level,
+            payee_level,
+            subject_level,
+            against,
             scored.bins,
             scored.score,
-            int(scored.alert),
-            int(learn),
-            int(measured.new_pair),
-            measured.together,
+            1 if scored.alert else 0,
+            1 if learn else 0,
+            1 if new_pair else 0,
+            together,
         )
 
     def apply(self, effect: Effect) -> Undo:
         """Changes what the model knows: it sees the score, and learns the payment where the effect says so."""
-        score, alert, learned, *_ = effect[10:]
-        replaced = self.core.calibration.see(score, bool(alert))
-        if learned:
+        score = effect[10]
+        replaced = self.core.calibration.see(score, effect[11])
+        if effect[12]:
             return self._learn(effect, score, replaced)
         before = self.core.before(False, score, replaced)
         self.core.watermark = max(self.core.watermark, effect[0])
@@ -254,12 +271,12 @@ class Model:
         return bool(entity[_NEWEST[kind]] < self.core.watermark - LATEST - EXPIRES)
 
     def _learn(self, effect: Effect, score: float, replaced: Replaced | None) -> Undo:
-        step, unit, payee, subject, level, unit_level, payee_level, subject_level, against, bins = effect[:10]
-        new_pair, together = effect[13:]
+        step, unit, payee, subject, level, unit_level, payee_level, subject_level = effect[:8]
+        against, bins, _, _, _, new_pair, together = effect[8:]
         units = self.units
         old_unit = units.get(unit)
         units[unit] = unit_after(old_unit, step, unit_level, against, PART[ord(bins[-1])], new_pair, together)
-        changed: list[tuple[dict[Any, Any], Any, Any]] = [(units, unit, old_unit)]
+        changed: tuple[tuple[dict[Any, Any], Any, Any], ...] = ((units, unit, old_unit),)
         if payee is not None:
             payees, pairs, pair = self.payees, self.pairs, (unit, payee)
             old_payee, old_pair = payees.get(payee), pairs.get(pair)
@@ -277,4 +294,4 @@ class Model:
         if step > core.watermark:
             core.watermark = step
         core.learn(level, bins)
-        return tuple(changed), before
+        return changed, before
