@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from tests.rules.texts import HEAD, REASON, RULE, findings_of, read_set
-from treasury_watch.rules import lock_text, read
+from treasury_watch.rules import check, lock_text, read
 
 WHEN = "  when: {field: amount, gte: 2.00}\n"
 OTHER = "  when: {field: amount, gte: 3.00}\n"
@@ -173,3 +173,23 @@ def test_a_risk_point_exists() -> None:
 
 def test_a_rule_set_with_findings_still_loads() -> None:
     assert read_set("  risk_point: RP-1\n" + WHEN).rules[0].risk_point == "RP-1"
+
+
+ODD = "  on_missing: pass\n  features: {p: {anomaly: p_value}}\n  when: {feature: p, lte: 0.005}\n"
+
+
+@pytest.mark.parametrize(("mode", "found"), [("draft", 1), ("shadow", 1), ("live", 1), ("retired", 0)])
+def test_a_rule_that_asks_the_model_asks_nobody_in_a_set_without_one(mode: str, found: int) -> None:
+    text = rules(f"  mode: {mode}\n{ODD}")
+    assert codes(text).count("TW611") == found
+
+
+def test_a_rule_that_asks_the_model_of_its_set_has_no_such_finding() -> None:
+    files = {"office.yaml": rules(ODD).encode(), "model.yaml": b"model: TailSurprise\n"}
+    ruleset, diagnostics = read(files)
+    assert ruleset is not None, diagnostics
+    assert "TW611" not in [each.code for each in check(ruleset, files, date(2025, 6, 1))]
+
+
+def test_a_set_in_which_nobody_asks_needs_no_model() -> None:
+    assert "TW611" not in codes(rules(WHEN) + TEST)

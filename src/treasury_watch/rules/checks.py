@@ -63,7 +63,7 @@ def _is_idle(param: Param, segment_by: str) -> bool:
 
 
 def acting_on_anomaly(ruleset: RuleSet) -> Iterator[Diagnostic]:
-    """What a model finds odd is looked at, never held; and while there is no model, nobody is told of it."""
+    """What a model finds odd is looked at, never held; and where the model says nothing, nobody is told of it."""
     for rule in ruleset.rules:
         if asks_model(rule):
             if rule.action in ("intercept", "prohibit"):
@@ -266,6 +266,15 @@ def _first_day(since: date, aggregate: Aggregate) -> int:
     return since.toordinal() - -(-aggregate.reach_us // DAY_US)
 
 
+def asking_nobody(kept: Kept) -> Iterator[Diagnostic]:
+    """What rules ask of the model is missing for ever in a set that has none."""
+    for rule in kept.ruleset.rules if kept.ruleset.model is None else ():
+        if rule.mode != "retired" and asks_model(rule):
+            message = f"`{rule.id}` asks the model, and this set has none: it is always missing"
+            hint = "add a file with `model: TailSurprise`"
+            yield _finding(rule.span, "TW611", message, hint, "warning")
+
+
 CHECKS: tuple[Callable[[Kept], Iterator[Diagnostic]], ...] = (
     untested,
     expired_exceptions,
@@ -276,6 +285,7 @@ CHECKS: tuple[Callable[[Kept], Iterator[Diagnostic]], ...] = (
     catalogued,
     years_without_notice,
     short_histories,
+    asking_nobody,
 )
 
 

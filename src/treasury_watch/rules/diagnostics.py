@@ -83,6 +83,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TW608": "a running rule in no row of the catalogue",
         "TW609": "a row of the catalogue without rules and without a reason",
         "TW610": "a window that reaches back before the first value of a param that it asks",
+        "TW611": "a rule on the model in a set without a model",
     }
 )
 
