@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
+import pytest
+
+from treasury_watch.adapters.kafka import ending
+from treasury_watch.adapters.kafka.app import App
+from treasury_watch.adapters.kafka.connection import BrokerError
+from treasury_watch.adapters.kafka.fencing import Fenced
+
 HANGING = """
-import asyncio, logging, signal, time
-import faust
-from treasury_watch.adapters.kafka import worker
+import asyncio, logging, signal, sys, time
+from treasury_watch.adapters.kafka import app, ending, worker
 
 logging.basicConfig(level=logging.INFO)
-worker.STOP_SECONDS = 0.2
+ending.STOP_SECONDS = 0.2
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
-told = worker.Worker(faust.App("hanging", store="memory://"), loop=loop, override_logging=False, quiet=True)
-told._schedule_shutdown(signal.SIGTERM)
+hanging = app.App("hanging", store="memory://")
+if sys.argv[1] == "told":
+    told = worker.Worker(hanging, loop=loop, override_logging=False, quiet=True)
+    told._schedule_shutdown(signal.SIGTERM)
+else:
+    hanging.stop_loudly(OSError("no more"))
 time.sleep(30)  # the loop hangs
 raise SystemExit(3)
 """
 
 
-def test_told_to_stop_it_ends_with_a_warning_although_everything_hangs() -> None:
-    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert "told to stop, and not stopped after 0 s: ends as it is" in done.stderr
+@pytest.mark.parametrize(("why", "status"), [("told", 0), ("failed", 1)])
+def test_stopping_it_ends_with_a_warning_although_everything_hangs(why: str, status: int) -> None:
+    done = subprocess.run([sys.executable, "-c", HANGING, why], capture_output=True, text=True, timeout=60)
+    assert done.returncode == status, done.stderr
+    assert "stopping, and not stopped after 0 s: ends as it is" in done.stderr
+
+
+class Crashing(App):
+    """An app that remembers for what it crashed."""
+
+    def __init__(self) -> None:
+        super().__init__("crashing", store="memory://")
+        self.reasons: list[BaseException] = []
+
+    async def crash(self, reason: BaseException) -> None:
+        self.reasons.append(reason)
+
+
+@pytest.mark.parametrize("told_to_stop", [False, True])
+@pytest.mark.parametrize("error", [Fenced(2), BrokerError("no right")])
+async def test_only_one_that_is_stopping_anyway_may_be_replaced_without_a_failure(
+    told_to_stop: bool, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "STOP_SECONDS", 3600.0)
+    app = Crashing()
+    app.told_to_stop = told_to_stop
+    app.stop_loudly(error)
+    await asyncio.sleep(0)
+    assert app.reasons == ([] if told_to_stop and isinstance(error, Fenced) else [error])

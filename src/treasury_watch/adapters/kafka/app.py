@@ -22,6 +22,7 @@ from treasury_watch.adapters.kafka.connection import BrokerError, faust_credenti
 from treasury_watch.adapters.kafka.control.inputs import ControlInputs
 from treasury_watch.adapters.kafka.control.steering import Steering
 from treasury_watch.adapters.kafka.driver import OUTPUT_BATCH_BYTES, AsIs, Batch, Consumer, Producer, Transport
+from treasury_watch.adapters.kafka.ending import end_at_last
 from treasury_watch.adapters.kafka.fencing import KEEP_ALIVE_SECONDS, Fenced
 from treasury_watch.adapters.kafka.publisher import Publisher, PublishError, take_outputs
 from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic
@@ -43,12 +44,26 @@ class App(faust.App):
     assignment: Assignment
     steering: Steering
     batches: Transport
+    told_to_stop = False  # by a signal
 
     def _new_transport(self) -> Transport:
         return self.batches
 
     def _new_producer_transport(self) -> Transport:
         return self.batches
+
+    def stop_loudly(self, error: Exception) -> None:
+        """Ends the worker with status 1 for what keeps it from working; one that is stopping and was replaced meanwhile
+        has lost nothing.
+        """
+        if self.told_to_stop and isinstance(error, Fenced):
+            log.info("while stopping: %s", error)
+            return
+        expected = isinstance(error, (PublishError, HistoryError, BrokerError, Fenced, StateDamaged))
+        log.critical("stopping: %s", error, exc_info=None if expected else error)
+        mute_libraries()
+        end_at_last(1)
+        self.add_future(self.crash(error))
 
 
 def create_app(settings: Settings, inputs: ControlInputs) -> App:
@@ -89,15 +104,9 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
         autodiscover=False,
     )
 
-    def stop_loudly(error: Exception) -> None:
-        expected = isinstance(error, (PublishError, HistoryError, BrokerError, Fenced, StateDamaged))
-        log.critical("stopping: %s", error, exc_info=None if expected else error)
-        mute_libraries()
-        app.add_future(app.crash(error))
-
     async def outputs(partitions: Sequence[int], abandoned: Callable[[], bool]) -> Mapping[int, Publisher]:
         def unwanted() -> bool:
-            return abandoned() or bool(app.should_stop)
+            return abandoned() or app.told_to_stop or bool(app.should_stop)
 
         return await take_outputs(settings, cast(Producer, app.producer).client, metrics, partitions, unwanted)
 
@@ -106,7 +115,7 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
     feeds = feeds_of(settings, steering.ruleset.partition_by)
     standby = Standby(settings) if settings.standby else None
     app.assignment = assignment = Assignment(
-        settings, steering, metrics, stop_loudly, outputs, StateTopic(settings, standby), feeds
+        settings, steering, metrics, app.stop_loudly, outputs, StateTopic(settings, standby), feeds
     )
     app.batches = batches = Transport(app.conf.broker_consumer, app)
     batches.batch_topic = payments

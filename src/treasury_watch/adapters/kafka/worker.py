@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import socket
-import threading
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import faust
 
@@ -19,6 +17,7 @@ from treasury_watch.adapters.history import HistoryError
 from treasury_watch.adapters.kafka.app import App, create_app
 from treasury_watch.adapters.kafka.connection import NoAnswer, what_keeps_us_away
 from treasury_watch.adapters.kafka.control.beginning import begin
+from treasury_watch.adapters.kafka.ending import end_at_last
 from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.topics import advice, check_topics
 from treasury_watch.adapters.kafka.waiting import brokers_answer
@@ -26,8 +25,6 @@ from treasury_watch.adapters.logs import configure_logs
 from treasury_watch.adapters.secretfiles import SecretFileError
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.adapters.verdictsigning import signing_key
-
-STOP_SECONDS = 25.0  # what holds workers together often kills after 30
 
 log = logging.getLogger(__name__)
 
@@ -109,10 +106,8 @@ def _run(app: App) -> int:
 
 
 class Worker(faust.Worker):
-    """Faust's worker without its banner, spinner and process title.
-
-    Told to stop it ends, also when Faust or the brokers hang (while threads start, a stop may go unheard): what a crash
-    would leave is left as safely here.
+    """Faust's worker without its banner, spinner and process title. Told to stop it ends, also when Faust or brokers
+    hang: while threads start, a stop may go unheard.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -120,19 +115,12 @@ class Worker(faust.Worker):
         self.spinner = None
 
     def _schedule_shutdown(self, signal: Any) -> None:
-        watchdog = threading.Timer(STOP_SECONDS, _end)
-        watchdog.daemon = True
-        watchdog.start()
+        end_at_last(0)
+        cast(App, self.app).told_to_stop = True
         super()._schedule_shutdown(signal)
 
     def _setproctitle(self, info: str, **kwargs: Any) -> None:
         pass
-
-
-def _end() -> None:
-    log.warning("told to stop, and not stopped after %.0f s: ends as it is; whoever takes over goes on", STOP_SECONDS)
-    logging.shutdown()
-    os._exit(0)
 
 
 def _make_data_dir(settings: Settings) -> None:
