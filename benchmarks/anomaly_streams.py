@@ -15,12 +15,14 @@ from pathlib import Path
 
 from benchmarks.anomaly_planting import Labelled, planted
 from treasury_watch.adapters.evaluation import Payment, payment_of
-from treasury_watch.adapters.simulate import SHANGHAI, simulate
+from treasury_watch.adapters.simulate import simulate
+from treasury_watch.domain.calendar import Days
 from treasury_watch.domain.payment import microseconds
 from treasury_watch.engine.anomaly import Observation
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIMULATED = 60_000
+DAYS = Days("Asia/Shanghai")
 # Rows of the catalogue that show in times, amounts, units and payees: splits, often, new payee, changed account, after
 # hours, oddities within every rule.
 _ROWS = (12, 14, 36, 37, 38, 40)
@@ -91,7 +93,7 @@ def simulated_year(seed: int, payments: int = SIMULATED) -> Stream:
     """The simulator's year of nine jurisdictions, each a partition-key value."""
     found, keys = [], []
     for instruction, label in simulate(seed, payments, 365, date(2025, 1, 1)):
-        payment = payment_of(instruction, "jurisdiction", SHANGHAI)
+        payment = payment_of(instruction, "jurisdiction", DAYS)
         assert isinstance(payment, Payment)  # every one has a jurisdiction
         kind = "" if label is None else label.kind if label.row in _ROWS and not label.near_miss else RULES_JOB
         found.append(Labelled(payment.seen, kind))

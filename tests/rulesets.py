@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from treasury_watch.domain.verdict import Text
@@ -18,6 +20,7 @@ from treasury_watch.rules.schema import (
     FeatureRef,
     FieldRef,
     Leaf,
+    ModelBlock,
     NamedList,
     Param,
     Rule,
@@ -108,3 +111,8 @@ def make_ruleset(
         tables=tables or {},
         calendars=calendars or {},
     )
+
+
+def modelled(ruleset: RuleSet, target: str = "1/100") -> RuleSet:
+    """The rule set with the anomaly model, which alerts of that share of payments."""
+    return replace(ruleset, model=ModelBlock("TailSurprise", Fraction(target)))

@@ -38,11 +38,13 @@ from treasury_watch.adapters.jsonl import Line
 from treasury_watch.adapters.ranking import average_precision, curve_of, hits_of, precision_a_day, roc_auc
 from treasury_watch.adapters.replay import Refused
 from treasury_watch.adapters.wire import encode_instruction
+from treasury_watch.domain.calendar import Days
 from treasury_watch.domain.payment import Instruction
 from treasury_watch.domain.verdict import Refusal
 from treasury_watch.engine.anomaly import Model
 
 ZONE = ZoneInfo("Asia/Shanghai")
+DAYS = Days("Asia/Shanghai")
 MONDAY = datetime(2025, 3, 3, 9, tzinfo=SHANGHAI)
 
 
@@ -147,22 +149,22 @@ def test_a_curve_ends_with_all_found_and_has_few_points() -> None:
 
 def test_the_hour_and_the_day_are_those_of_the_zone() -> None:
     late = make_instruction(event_time="2025-03-02T17:30:00+00:00")  # Monday 1:30 in Shanghai
-    found = payment_of(late, "jurisdiction", ZONE)
+    found = payment_of(late, "jurisdiction", DAYS)
     assert isinstance(found, Payment)
     assert found.seen.hour == 1
     assert found.day == datetime(2025, 3, 3, tzinfo=SHANGHAI).toordinal()
 
 
 def test_a_payee_is_its_account_or_else_its_name() -> None:
-    by_name = payment_of(make_instruction(payee_account=None), "jurisdiction", ZONE)
-    by_account = payment_of(make_instruction(), "jurisdiction", ZONE)
+    by_name = payment_of(make_instruction(payee_account=None), "jurisdiction", DAYS)
+    by_account = payment_of(make_instruction(), "jurisdiction", DAYS)
     assert isinstance(by_name, Payment)
     assert isinstance(by_account, Payment)
     assert (by_name.seen.payee, by_account.seen.payee) == ("江汉办公用品有限公司", "42002000000000002222")
 
 
 def test_a_payment_without_the_partition_key_is_refused() -> None:
-    found = payment_of(make_instruction(), "department", ZONE)
+    found = payment_of(make_instruction(), "department", DAYS)
     assert found == Refusal("wrong_key", "department is missing, and it is the partition key")
 
 
@@ -170,7 +172,7 @@ def test_lines_are_payments_duplicates_and_refused_ones() -> None:
     told: list[Refused] = []
     lines = [*lines_of([*town(3), town(1)[0]]), Line(5, b"nonsense")]
     reading = Reading()
-    assert len(list(payments_of(lines, "jurisdiction", ZONE, reading, told.append))) == 3
+    assert len(list(payments_of(lines, "jurisdiction", DAYS, reading, told.append))) == 3
     assert (reading.lines, reading.payments, reading.duplicates) == (5, 3, 1)
     assert dict(reading.refused) == {"malformed_json": 1}
     assert [each.line for each in told] == [5]
@@ -227,7 +229,7 @@ def test_what_is_odd_is_ranked_first_and_the_first_fifth_is_not_counted() -> Non
 
 
 def test_a_payment_is_scored_before_it_is_learned() -> None:
-    seen = [payment_of(each, "jurisdiction", ZONE) for each in town(200)]
+    seen = [payment_of(each, "jurisdiction", DAYS) for each in town(200)]
     payments = [each for each in seen if isinstance(each, Payment)]
     scored, before = scored_after(payments, payments[199], 0.01)
     shorter, _ = scored_after(payments[:199], payments[199], 0.01)
@@ -282,7 +284,7 @@ def test_alerts_of_any_detector_keep_to_the_target() -> None:
 def test_the_alerts_that_are_counted_are_the_models_own() -> None:
     model, alerts = Model(0.05), []
     for each in town(4_000):
-        found = payment_of(each, "jurisdiction", ZONE)
+        found = payment_of(each, "jurisdiction", DAYS)
         assert isinstance(found, Payment)
         scored = model.score(found.seen)
         model.apply(model.effect(found.seen, scored, True))

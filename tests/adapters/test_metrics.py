@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 
 from tests.builders import make_instruction
 from tests.rulesets import leaf, make_rule, make_ruleset, yuan
 from treasury_watch.adapters.metrics import Metrics
-from treasury_watch.domain.verdict import REASONS, VERDICTS, Decision, Duplicate, Hit, Refusal, Text, Verdict
+from treasury_watch.domain.verdict import REASONS, VERDICTS, Anomaly, Decision, Duplicate, Hit, Refusal, Text, Verdict
 from treasury_watch.engine.failsafe import failure_hit
 
 RULESET = make_ruleset(make_rule("AMT-001", leaf("amount", "gte", yuan("50000.00"))))
@@ -27,8 +28,8 @@ def decision(verdict: Verdict, amount: str = "60000.00", **overrides: Any) -> De
     fields: dict[str, Any] = {
         "schema_version": 1, "decision_id": "d", "instruction_id": "i", "jurisdiction": "420100", "budget_unit": "1",
         "amount": amount, "currency": "CNY", "event_time": instruction.event_time, "verdict": verdict,
-        "evidence_required": False, "late": False, "hits": () if verdict == "pass" else (hit,), "ruleset": "",
-        "reference": "", "engine": "",
+        "evidence_required": False, "late": False, "hits": () if verdict == "pass" else (hit,), "anomaly": UNSET,
+        "ruleset": "", "reference": "", "engine": "",
     }  # fmt: skip
     return Decision(**fields | overrides)
 
@@ -46,6 +47,19 @@ def test_every_series_is_there_before_anything_happens() -> None:
     for name in ("decision_latency_seconds", "engine_seconds", "batch_size"):
         assert found[f"treasury_watch_{name}_count"] == 0
     assert found[f'treasury_watch_ruleset_info{{hash="{RULESET.hash}"}}'] == 1
+
+
+def test_scores_are_counted_and_their_p_values_once_there_are_any() -> None:
+    metrics = Metrics(RULESET)
+    said = [(None, False), (0.004, True), (0.5, False), (1.0, False)]
+    metrics.count([decision("pass", anomaly=Anomaly(1.0, p_value, alert, "m")) for p_value, alert in said])
+    metrics.count([decision("pass"), decision("pass", anomaly=Anomaly(9.0, 0.2, False, "m", creeping=True))])
+    found = samples(metrics)
+    assert found["treasury_watch_anomaly_scored_total"] == 5
+    assert found["treasury_watch_anomaly_alerts_total"] == 1
+    assert found["treasury_watch_anomaly_creeping_total"] == 1
+    assert found['treasury_watch_anomaly_p_value_bucket{le="0.005"}'] == 1
+    assert found['treasury_watch_anomaly_p_value_bucket{le="1.0"}'] == 4
 
 
 def test_outcomes_are_counted_by_what_they_are() -> None:

@@ -21,7 +21,7 @@ from treasury_watch.adapters.messages import (
     schema_text,
 )
 from treasury_watch.domain.payment import FIELDS, Instruction, Kind
-from treasury_watch.domain.verdict import Decision, Excepted, Hit, Refusal, Text
+from treasury_watch.domain.verdict import Anomaly, Decision, Driver, Excepted, Hit, Refusal, Text
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
@@ -74,6 +74,9 @@ DECISION = Decision(
             "CASH-001", 1, "warn", "live", "blue", None, Text("现金", "cash"), {},
             missing=("payee_kind",), excepted=Excepted("财政局", "专项", "2025-12-31"),
         ),
+    ),
+    anomaly=Anomaly(
+        14.2, 0.0008, True, "TailSurprise/1", (Driver("pair_amount", 8.1, 6.9, Text("平常的 38 倍", "38 times")),)
     ),
     ruleset="sha256:00",
     reference="sha256:11",

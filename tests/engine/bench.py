@@ -45,7 +45,7 @@ class Bench:
         us = microseconds(instruction.event_time)
         day = self.program.days.of(us)
         amount = self.program.amount(instruction, fen_of(instruction.amount), day.ordinal)
-        return Judged(self.program, instruction, us, amount, day, self.scope)
+        return Judged(self.program, instruction, us, amount, day, self.scope, None)
 
     def judge(self, instruction: Instruction, executed: bool = True) -> list[bool | None]:
         """The compiled answer of every rule. If any rule fired, `executed` says what became of the instruction."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import make_instruction
-from tests.rulesets import DAY, HOUR, aggregate, leaf, make_rule, make_ruleset, ref, yuan
+from tests.rulesets import DAY, HOUR, aggregate, leaf, make_rule, make_ruleset, modelled, ref, yuan
 from treasury_watch.domain.payment import Instruction, microseconds
 from treasury_watch.domain.verdict import Decision
 from treasury_watch.engine import Engine, Program, StateError, encoding, journal
@@ -30,8 +30,8 @@ MANY = tuple(
     make_rule(f"R{at}", leaf(feature, "gt", 10**6), action="warn")
     for at, feature in enumerate((SUM, COUNT, PAYEES, LOCAL, NESTED))
 )
-PROGRAM = Program(make_ruleset(HELD, WARNED, *MANY), max_lateness=timedelta(hours=6))
-OTHER = Program(make_ruleset(MANY[4], MANY[1], HELD), max_lateness=timedelta(hours=6))
+PROGRAM = Program(modelled(make_ruleset(HELD, WARNED, *MANY), "1/100"), max_lateness=timedelta(hours=6))
+OTHER = Program(modelled(make_ruleset(MANY[4], MANY[1], HELD), "1/50"), max_lateness=timedelta(hours=6))
 
 
 def large(limit: int) -> FeatureRef:
@@ -375,7 +375,7 @@ def test_a_journal_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
     life = Life()
     life.rotate()
     monkeypatch.setattr(journal, "VERSION", 99)
-    with pytest.raises(StateError, match="journal of version 1; this engine reads version 99"):
+    with pytest.raises(StateError, match="journal of version 2; this engine reads version 99"):
         restored(life.records)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.rulesets import HOUR, aggregate, leaf, make_rule, make_ruleset, ref, yuan
 from treasury_watch.domain.verdict import Text
 from treasury_watch.engine.ruletest import Difference, run, run_tests
+from treasury_watch.rules.forms.anomaly import Anomaly
 from treasury_watch.rules.schema import (
     All,
     Any_,
@@ -20,6 +22,7 @@ from treasury_watch.rules.schema import (
     Disposed,
     Exception_,
     Expectation,
+    ModelBlock,
     Rule,
     RuleFile,
     RuleSet,
@@ -38,8 +41,9 @@ NOTED = make_rule("AMT-002", leaf("amount", "gte", yuan("300.00")), action="reco
 
 def step(expect: str, hours: float = 0, rules: tuple[str, ...] | None = None, **rest: Any) -> Step:
     reasons = {name: rest.pop(name, None) for name in ("reason_zh", "reason_en")}
+    p_value = rest.pop("p_value", None)
     pay = {name.replace("__", "."): value for name, value in rest.items()}
-    return Step(int(hours * HOUR), pay, Expectation(expect, rules, **reasons), Span("a.yaml", 9, 5))
+    return Step(int(hours * HOUR), pay, Expectation(expect, rules, **reasons), p_value, Span("a.yaml", 9, 5))
 
 
 def dispose(kind: Disposed, of: int, hours: float = 0) -> Disposal:
@@ -245,6 +249,41 @@ def test_a_test_that_expects_a_retired_rule_is_told_so() -> None:
         step("intercept", rules=("AMT-001",), amount="500.00"), rules=(replace(LARGE, mode="retired"),)
     )
     assert message == ("expected intercept [AMT-001], found pass []; AMT-001 is retired, so nothing is judged by it")
+
+
+# --- what the model says ---
+
+RARE = ref(Anomaly("p_value"), "p")
+ODD = make_rule("ODD", leaf(RARE, "lte", Decimal("0.005")), action="warn", features={"p": RARE.feature})
+
+
+def test_a_rule_sees_the_p_value_of_the_step_and_none_where_the_step_says_none() -> None:
+    assert not failures(
+        step("pass", rules=()),
+        step("warn", 1, rules=("ODD",), p_value=Fraction(1, 200)),
+        step("pass", 2, rules=(), p_value=Fraction(1, 200) + Fraction(1, 10**12)),
+        step("intercept", 3, rules=("ODD", "AMT-001"), p_value=Fraction(1, 10**6), amount="500.00"),
+        step("pass", 4, rules=()),
+        step("pass", 5, rules=(), p_value=Fraction(1)),
+        rules=(ODD, LARGE),
+    )
+
+
+def test_a_rule_may_speak_where_the_p_value_is_missing() -> None:
+    missing = make_rule("NONE", leaf(RARE, "is_missing", True), action="record", features={"p": RARE.feature})
+    assert not failures(step("record"), step("pass", 1, rules=(), p_value=Fraction(1, 2)), rules=(missing,))
+
+
+def test_no_model_judges_in_a_test() -> None:
+    test = named("one is odd", step("warn", p_value=Fraction(1, 1000)), step("pass", 1))
+    assert not run_tests(replace(set_of((ODD,), test), model=ModelBlock("TailSurprise", Fraction(1, 100))))
+
+
+def test_a_failed_step_is_explained_with_its_p_value() -> None:
+    (failure,) = run(set_of((ODD,), named("odd", step("pass", rules=(), p_value=Fraction(1, 250))))).failures
+    assert failure.message == "expected pass [], found warn [ODD]"
+    (explanation,) = failure.explanations
+    assert [each.value and each.value.plain for each in explanation.features] == ["0.0040"]
 
 
 # --- what people decide ---

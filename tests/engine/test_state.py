@@ -132,7 +132,7 @@ def test_bytes_that_are_no_state_are_refused(data: bytes) -> None:
 def test_a_state_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = Engine(EVERYTHING).dump()
     monkeypatch.setattr(encoding, "VERSION", 99)
-    with pytest.raises(StateError, match="state of version 3; this engine reads version 99"):
+    with pytest.raises(StateError, match="state of version 4; this engine reads version 99"):
         Engine.load(EVERYTHING, data)
 
 
@@ -352,7 +352,7 @@ def test_a_period_is_kept_as_long_as_a_late_instruction_can_ask_for_it(period: A
 def test_entries_are_counted_by_scope_id_key_and_entry() -> None:
     engine = Engine(program_of(SUM))
     assess(engine, pay(1), pay(2, budget_unit="102"), pay(3, budget_unit="102"), pay(4, jurisdiction="420200"))
-    assert engine.state.entries() == {"scopes": 2, "cases": 0, "ids": 4, "keys": 3, "entries": 4}
+    assert engine.state.entries() == {"scopes": 2, "cases": 0, "ids": 4, "keys": 3, "entities": 0, "entries": 4}
 
 
 def test_a_damaged_body_under_a_good_header_is_refused_as_such() -> None:

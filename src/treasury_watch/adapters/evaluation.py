@@ -15,7 +15,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import date, tzinfo
+from datetime import date
 from itertools import islice
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
@@ -37,17 +37,18 @@ from treasury_watch.adapters.ranking import (
 )
 from treasury_watch.adapters.replay import Refused
 from treasury_watch.adapters.wire import decode
+from treasury_watch.domain.calendar import Days
 from treasury_watch.domain.payment import Instruction, fen_of, microseconds, partition_key_of
 from treasury_watch.domain.verdict import Refusal
 from treasury_watch.engine.anomaly import Model, Observation, Scored, dump
 from treasury_watch.engine.anomaly.calibration import Calibration
 from treasury_watch.engine.anomaly.features import NAMES
+from treasury_watch.engine.scoring import LOOKS, observation
 
 BLOCK = 10_000
 PREFIX = 5  # the first of so many parts is not counted
 SEED = 1  # of detectors that draw lots
 _BATCH = 1_000
-_LOOKS = 6  # entities that are looked at for what has expired, for each payment learned
 _WARMING, _QUIET, _ALERT = range(3)
 _FINE, _WRONG, _UNKNOWN = range(3)
 
@@ -74,32 +75,25 @@ class Reading:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def payment_of(instruction: Instruction, partition_by: str, zone: tzinfo) -> Payment | Refusal:
-    """The payment: payee by account, or by name where there is none; amounts as they stand, whatever the currency."""
+def payment_of(instruction: Instruction, partition_by: str, days: Days) -> Payment | Refusal:
+    """The payment as the engine's model sees it, but for its amount, which is as it stands, whatever the currency."""
     key = partition_key_of(instruction, partition_by)
     if key is None:
         return Refusal("wrong_key", f"{partition_by} is missing, and it is the partition key")
-    local = instruction.event_time.astimezone(zone)
-    seen = Observation(
-        microseconds(instruction.event_time),
-        local.weekday() * 24 + local.hour,
-        fen_of(instruction.amount),
-        instruction.budget_unit,
-        instruction.payee_account or instruction.payee_name,
-        instruction.department_economic_class or instruction.economic_class,
-    )
-    return Payment(instruction, key, seen, local.toordinal())
+    us = microseconds(instruction.event_time)
+    day = days.of(us)
+    return Payment(instruction, key, observation(instruction, us, fen_of(instruction.amount), day), day.ordinal)
 
 
 def payments_of(
-    lines: Iterable[Line], partition_by: str, zone: ZoneInfo, reading: Reading, refused: Callable[[Refused], object]
+    lines: Iterable[Line], partition_by: str, days: Days, reading: Reading, refused: Callable[[Refused], object]
 ) -> Iterator[Payment]:
     """The payments of a file in its order, each id once for each partition-key value; counts go to `reading`."""
     ids: set[tuple[str, str]] = set()
     for line in lines:
         reading.lines += 1
         decoded = decode(line.value)
-        found = decoded if isinstance(decoded, Refusal) else payment_of(decoded, partition_by, zone)
+        found = decoded if isinstance(decoded, Refusal) else payment_of(decoded, partition_by, days)
         if isinstance(found, Refusal):
             reading.refused[found.reason] += 1
             refused(Refused(line.number, found.reason, found.detail))
@@ -284,7 +278,7 @@ def evaluate(
     columns = [_Column(each) for each in choices]
     models: dict[str, Model] = {}
     days, answers, labelled, spent_ns = array("q"), bytearray(), 0, 0
-    payments = payments_of(lines, partition_by, zone, reading, refused)
+    payments = payments_of(lines, partition_by, Days(zone.key), reading, refused)
     while batch := list(islice(payments, _BATCH)):
         for each in batch:
             if each.key not in models:
@@ -323,7 +317,7 @@ def evaluate(
 def _learned(model: Model, seen: Observation) -> Scored:
     scored = model.score(seen)
     model.apply(model.effect(seen, scored, True))
-    model.forget(_LOOKS)
+    model.forget(LOOKS)
     return scored
 
 

@@ -224,6 +224,28 @@ class HitMessage(_Message):
     excepted: WithheldHit | None = Field(None, description="例外 · present when an exception withheld the hit")
 
 
+class DriverMessage(_Message):
+    """异常原因 · What drove an anomaly score."""
+
+    feature: str = Field(description="特征 · what was measured")
+    value: float = Field(description="特征值 · its value")
+    surprise: float = Field(description="意外程度 · how rare such a value is, −ln of its share − 1, at least 0")
+    text: BilingualText = Field(description="说明 · what it says, as a sentence")
+
+
+class AnomalyMessage(_Message):
+    """异常分 · What the anomaly model says; it never holds a payment."""
+
+    score: float = Field(description="异常分 · anomaly score, at least 0")
+    p_value: float | None = Field(
+        description="p值 · share of payments that are as odd; null while the model is warming"
+    )
+    alert: bool = Field(description="异常提示 · whether the p-value is within the share that is to alert")
+    model: str = Field(description="模型 · name and version of the model")
+    drivers: list[DriverMessage] = Field([], description="原因 · largest parts of the score, of an alert or a hit")
+    creeping: bool = Field(False, description="缓慢增长 · the amounts of this unit have slowly grown")
+
+
 class DecisionMessage(_Message):
     """判定 · The verdict on one accepted instruction, as published on `treasury.decisions`."""
 
@@ -242,6 +264,7 @@ class DecisionMessage(_Message):
     evidence_required: bool = Field(description="须备案材料 · the budget unit must file evidence with the case")
     late: bool = Field(description="迟到 · it arrived after newer instructions of its partition key")
     hits: list[HitMessage] = Field(description="命中 · every rule that matched, live or not")
+    anomaly: AnomalyMessage | None = Field(None, description="异常分 · what the anomaly model says; absent without one")
     ruleset: str = Field(description="规则集 · hash of the rule set that judged")
     reference: str = Field(description="参考数据 · hash of the lists and tables that it used")
     engine: str = Field(description="引擎版本 · version of the engine")

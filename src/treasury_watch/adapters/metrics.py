@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
 import numpy as np
+from msgspec import UNSET
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -27,6 +28,7 @@ from treasury_watch.domain.verdict import (
     REASONS,
     SEVERITY,
     VERDICTS,
+    Anomaly,
     Decision,
     Duplicate,
     Outcome,
@@ -37,6 +39,7 @@ from treasury_watch.rules.schema import RuleSet
 
 LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 _ENGINE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
+_P_VALUE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _SIZE_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _HIT_MODES = ("live", "shadow", "warming")
 CONTROL_INPUTS = ("rules", "reference", "dispositions")
@@ -100,6 +103,15 @@ class Metrics:
         self.engine = Histogram(
             "treasury_watch_engine_seconds", "Engine alone, per batch", buckets=_ENGINE_BUCKETS, registry=registry
         )
+        self._p_values = BatchHistogram(
+            "treasury_watch_anomaly_p_value",
+            "p-values of the anomaly model: spread evenly over 0 to 1",
+            _P_VALUE_BUCKETS,
+        )
+        registry.register(self._p_values)
+        self._scored = counter("anomaly_scored", "Instructions that the anomaly model has scored, also while warming")
+        self._alerts = counter("anomaly_alerts", "Instructions whose p-value is within the share that is to alert")
+        self._creeping = counter("anomaly_creeping", "Instructions at which the amounts of a unit have slowly grown")
         self.batch_size = Histogram(
             "treasury_watch_batch_size", "Messages per batch", buckets=_SIZE_BUCKETS, registry=registry
         )
@@ -161,10 +173,13 @@ class Metrics:
         hits: Tally[tuple[str, str]] = Tally()
         held = Decimal(0)
         late = duplicates = 0
+        scores: list[Anomaly] = []
         for outcome in outcomes:
             if isinstance(outcome, Decision):
                 verdicts[outcome.verdict] += 1
                 late += outcome.late
+                if outcome.anomaly is not UNSET:
+                    scores.append(outcome.anomaly)
                 if outcome.hits:
                     if outcome.hits[0].rule == ENGINE:
                         self._engine_errors.inc()
@@ -180,9 +195,19 @@ class Metrics:
             self._instructions[verdict].inc(n)  # type: ignore[index]
         for hit, n in hits.items():
             self._hits[hit].inc(n)
+        if scores:
+            self._count_scores(scores)
         self._held.inc(float(held))
         self._late.inc(late)
         self._duplicates.inc(duplicates)
+
+    def _count_scores(self, scores: Sequence[Anomaly]) -> None:
+        p_values = [each.p_value for each in scores if each.p_value is not None]
+        if p_values:
+            self._p_values.observe(np.array(p_values))
+        self._scored.inc(len(scores))
+        self._alerts.inc(sum(each.alert for each in scores))
+        self._creeping.inc(sum(each.creeping for each in scores))
 
     def watch_partition(
         self, partition: int, *, lag: Callable[[], float], warming: Callable[[], float], keys: Callable[[], float]

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from treasury_watch.adapters.messages import PaymentInstruction, is_attribute, is_unicode
 from treasury_watch.domain.payment import AMOUNT, FIELDS, FIRST_YEAR, LAST_YEAR, Instruction, Kind, masked
-from treasury_watch.domain.verdict import Decision, Refusal
+from treasury_watch.domain.verdict import Anomaly, Decision, Refusal
 
 MAX_BYTES = 65_536
 MAX_DEPTH = 64  # of nested arrays and objects, unknown fields included: the same for every caller's stack
@@ -244,10 +244,11 @@ def _count(names: set[str], unknown: dict[str, int]) -> None:
 # --- decisions ---
 
 
-class Published(Decision, frozen=True):
+class Published(Decision, frozen=True, kw_only=True):
     """A decision as its readers find it: `decided_at` is absent in a replay, `instruction` in all but cases."""
 
     event_time: Annotated[datetime, msgspec.Meta(tz=True)]
+    anomaly: Anomaly | msgspec.UnsetType = msgspec.UNSET
     decided_at: str | None = None
     instruction: Instruction | None = None
 

@@ -116,20 +116,22 @@ def explain(
     from treasury_watch.adapters import evaluation
     from treasury_watch.adapters.explanation import Unexplained, find
     from treasury_watch.adapters.jsonl import Lines, UnreadableFile
+    from treasury_watch.domain.calendar import Days
     from treasury_watch.domain.verdict import Refusal
     from treasury_watch.engine.anomaly import drivers
 
     _check(on, target)
     zone, key = _setting(rules, partition_by)
+    days = Days(zone.key)
     with failing_on(UnreadableFile, Unexplained):
         with Lines(on) as lines, progress(f"find {instruction_id}", lines.size, in_bytes=True) as done:
             found = find(lines, instruction_id, lambda: done(lines.position))
-        wanted = evaluation.payment_of(found.instruction, key, zone)
+        wanted = evaluation.payment_of(found.instruction, key, days)
         if isinstance(wanted, Refusal):
             raise Failure(f"line {found.line}: {wanted.reason}: {wanted.detail}")
         with Lines(on) as lines, progress("learn", found.line) as done:
             told = _telling(lines, done)
-            before = evaluation.payments_of(told, key, zone, evaluation.Reading(), lambda refused: None)
+            before = evaluation.payments_of(told, key, days, evaluation.Reading(), lambda refused: None)
             scored, count = evaluation.scored_after(before, wanted, target)
     result = {
         "instruction_id": instruction_id,

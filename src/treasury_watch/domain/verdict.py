@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 
 Verdict = Literal["pass", "warn", "intercept", "prohibit"]
 Action = Literal["record", "warn", "intercept", "prohibit"]
@@ -69,6 +69,29 @@ class Hit(Struct, frozen=True, gc=False, omit_defaults=True):
     excepted: Excepted | None = None
 
 
+class Driver(Struct, frozen=True, gc=False):
+    """What drove an anomaly score: the feature, its value, how surprising that is (≥ 0), and what it says."""
+
+    feature: str
+    value: float
+    surprise: float
+    text: Text
+
+
+class Anomaly(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the anomaly model says (异常分). `score` ≥ 0; `p_value` in (0, 1], `None` while the model is warming;
+    `alert`: whether it is within the share of payments that are to alert; `model`: its name and version; `drivers`: the
+    largest parts of the score, of an alert or a hit; `creeping`: the amounts of the unit have slowly grown.
+    """
+
+    score: float
+    p_value: float | None
+    alert: bool
+    model: str
+    drivers: tuple[Driver, ...] = ()
+    creeping: bool = False
+
+
 class Decision(Struct, frozen=True, gc=False):
     """The verdict on one accepted instruction: a pure function of the instruction, the rule set and the history.
 
@@ -88,6 +111,7 @@ class Decision(Struct, frozen=True, gc=False):
     evidence_required: bool
     late: bool
     hits: tuple[Hit, ...]
+    anomaly: Anomaly | UnsetType  # absent where no model judges, or where the amount in CNY is not known
     ruleset: str
     reference: str
     engine: str

@@ -9,19 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+
+from msgspec import UNSET, UnsetType
 
 from treasury_watch import __version__
 from treasury_watch.domain.calendar import LocalDay
 from treasury_watch.domain.payment import HOME_CURRENCY, Instruction, fen_of, microseconds, moment_of
-from treasury_watch.domain.verdict import SEVERITY, VERDICTS, Decision, Duplicate, Hit, Outcome, Refusal, Verdict
+from treasury_watch.domain.verdict import (
+    SEVERITY,
+    VERDICTS,
+    Anomaly,
+    Decision,
+    Duplicate,
+    Hit,
+    Outcome,
+    Refusal,
+    Verdict,
+)
 from treasury_watch.engine import encoding
+from treasury_watch.engine.anomaly import exact
 from treasury_watch.engine.conditions import Judged
 from treasury_watch.engine.failsafe import failure_hit, must_stop, tell_nobody
 from treasury_watch.engine.ids import fingerprint_in, fingerprint_of, seen_of, us_in
 from treasury_watch.engine.program import Program
 from treasury_watch.engine.reasons import hit
 from treasury_watch.engine.scopes import Disposed, Scope
-from treasury_watch.engine.state import Applied, State
+from treasury_watch.engine.scoring import named, score_of, told
+from treasury_watch.engine.state import Applied, Label, State
 
 _NOTHING: frozenset[int] = frozenset()
 _CONFLICT = Refusal("conflicting_duplicate", "this instruction_id was accepted before with other content")
@@ -29,11 +44,12 @@ _CONFLICT = Refusal("conflicting_duplicate", "this instruction_id was accepted b
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What the rules that fired come to."""
+    """What the rules that fired come to; `failed`: that judging did."""
 
     verdict: Verdict
     evidence_required: bool
     hits: tuple[Hit, ...]
+    failed: bool = False
 
     @property
     def executed(self) -> bool:
@@ -44,12 +60,14 @@ class Engine:
     """Judges the instructions of one partition. Holds its state; knows no clock and does no IO.
 
     `on_failure` is told of each instruction on which the rules failed, and of the error; it gets the safe verdict.
+    `given_p_value` is what rules see of the next ones where the model says nothing: for tests of rules.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.state = State([*program.series.values()], program.max_lateness_us)
+        self.state = State([*program.series.values()], program.max_lateness_us, program.model)
         self.on_failure: Callable[[Instruction, Exception], None] = tell_nobody
+        self.given_p_value: Fraction | None = None
 
     def assess(self, batch: Sequence[Instruction]) -> list[Outcome]:
         """One outcome for each instruction, in order. Instructions are valid as `wire` makes them; any order of event
@@ -62,6 +80,7 @@ class Engine:
         partition_key, max_lateness_us, ruleset = program.partition_key, program.max_lateness_us, program.ruleset
         new_ids, touched = state.new_ids, state.touched
         mark = "-" + ruleset.hash[7:23]
+        model_name = named(program.model)
         # What was touched since the last `absorb` is not asked again.
         day, judge, warming = None, None, state.warming if touched else _NOTHING
         outcomes: list[Outcome] = []
@@ -94,19 +113,31 @@ class Engine:
             new_ids += (scope, instruction_id, seen)
             if us > watermark:
                 scope.watermark = us
+            found, learned, effect = None, False, None
+            anomaly: Anomaly | UnsetType = UNSET
             try:
                 today = program.days.of(us)
                 if today is not day:
                     day, judge = today, program.judge(today, warming)
                 fen = fen_of(instruction.amount)
                 amount = fen if instruction.currency is None else program.amount(instruction, fen, today.ordinal)
+                scope.p_value = self.given_p_value
+                if scope.model is not None and amount is not None:
+                    found = score_of(scope.model, instruction, us, amount, today)
+                    p_value = found[1].p_value
+                    if p_value is not None:
+                        scope.p_value = exact(p_value)
                 settled = judge(instruction, us, amount, today, scope, settle, log)  # type: ignore[misc]
             except Exception as error:
                 if must_stop(error):
                     raise
                 settled = self._unjudged(instruction, us, scope, error)
+            if found is not None:
+                learned = settled is None or (settled.executed and not settled.failed)
+                effect = state.score(scope, *found, learned)
+                anomaly = told(*found, model_name, settled is not None)
             if settled is not None and settled.verdict != "pass":
-                state.open_case(scope, instruction_id, us, settled.executed)
+                state.open_case(scope, instruction_id, us, settled.executed, effect, learned)
             outcomes.append(
                 Decision(
                     1,
@@ -121,6 +152,7 @@ class Engine:
                     False if settled is None else settled.evidence_required,
                     us < watermark,
                     () if settled is None else settled.hits,
+                    anomaly,
                     ruleset.hash,
                     ruleset.reference,
                     __version__,
@@ -174,16 +206,18 @@ class Engine:
         if program.max_lateness_us > self.program.max_lateness_us:
             raise ValueError("a longer max_lateness: ids that may still come again are not remembered")
         recorder = self.state.recorder
-        state = State([*program.series.values()], program.max_lateness_us).taken_over(self.state)
+        state = State([*program.series.values()], program.max_lateness_us, program.model).taken_over(self.state)
         self.program, self.state = program, state
         if recorder is not None:
             recorder.switched(state)
 
-    def dispose(self, key: str, instruction_id: str, disposition_id: str, disposition: Disposed) -> Applied:
+    def dispose(
+        self, key: str, instruction_id: str, disposition_id: str, disposition: Disposed, label: Label | None = None
+    ) -> Applied:
         """Applies what a person decided about an instruction of a partition-key value, between two batches; whether
         that had not been applied before, and whether a case of the instruction is known (see `State.dispose`).
         """
-        return self.state.dispose(key, instruction_id, disposition_id, disposition)
+        return self.state.dispose(key, instruction_id, disposition_id, disposition, label)
 
     def _unjudged(self, instruction: Instruction, us: int, scope: Scope, error: Exception) -> Settled:
         """What an instruction comes to on which the rules failed; it adds nothing to any window."""
@@ -191,7 +225,7 @@ class Engine:
         if self.state.series:
             self.state.log += (scope, 0, self.state.rows.nothing(us))
         action = self.program.on_error
-        return Settled(action, False, (failure_hit(action, error),))
+        return Settled(action, False, (failure_hit(action, error),), True)
 
     def _settle(
         self,
@@ -203,7 +237,7 @@ class Engine:
         scope: Scope,
     ) -> Settled:
         """The hits of the rules that fired, and the verdict that the live ones among them come to."""
-        judged = Judged(self.program, instruction, us, amount, day, scope)
+        judged = Judged(self.program, instruction, us, amount, day, scope, scope.p_value)
         hits, severity, evidence_required = [], 0, False
         for index, certain in fired:
             rule = self.program.rules[index]

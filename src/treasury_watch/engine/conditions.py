@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from treasury_watch.domain.calendar import LocalDay, year_start
@@ -42,7 +43,8 @@ from treasury_watch.rules.schema import (
 class Judged:
     """One instruction at the moment it is judged: before it is added to the windows, which hold what came before it.
 
-    `amount` is in fen of CNY, `None` if missing; `us` is the event time in microseconds.
+    `amount` is in fen of CNY, `None` if missing; `us` is the event time in microseconds; `p_value` is what the anomaly
+    model says, `None` if nothing.
     """
 
     program: Program
@@ -51,6 +53,7 @@ class Judged:
     amount: int | None
     day: LocalDay
     scope: Scope
+    p_value: Fraction | int | None
 
     @property
     def ruleset(self) -> RuleSet:

@@ -1,8 +1,8 @@
 """Encoding (编码): a state as bytes, equal for equal states, and back.
 
-MessagePack of `[version, max_lateness, layout, start, {scope: [watermark, ids, since, series, cases]}]`, with what has
-expired left out and everything in order. The layout says what a state holds: one of other rules is taken over as far as
-it reaches, and the rest warms.
+MessagePack of `[version, max_lateness, layout, start, model, {scope: [watermark, ids, since, series, cases, model]}]`,
+with what has expired left out and everything in order. The layout says what a state holds: one of other rules is taken
+over as far as it reaches, and the rest warms.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from struct import Struct
 from typing import Any
 
 import msgspec
 
+from treasury_watch.engine import anomaly
 from treasury_watch.engine.blocks import BLOCK
 from treasury_watch.engine.ids import us_in
 from treasury_watch.engine.rows import Layout, Rows, Translation, exact, plain
 from treasury_watch.engine.scopes import Case, Scope
 from treasury_watch.engine.state import State
 from treasury_watch.engine.windows import Keyed, beside, held, packed_of, packed_since, value_in
+from treasury_watch.rules.schema import ModelBlock
 
-VERSION = 3
+VERSION = 4
 _PIECE = 8_192  # entries of one row
 _ENTRY = 16  # bytes
 _PAIR, _TIME = Struct("<qq"), Struct("<q")
@@ -40,7 +43,8 @@ def dump(state: State) -> bytes:
     if not state.settled:
         raise StateError("there are effects that are neither absorbed nor discarded")
     scopes = {key: _scope(state, scope) for key, scope in sorted(state.scopes.items())}
-    return msgspec.msgpack.encode([VERSION, state.max_lateness_us, state.rows.layout, state.start, scopes])
+    model = block_cells(state.model)
+    return msgspec.msgpack.encode([VERSION, state.max_lateness_us, state.rows.layout, state.start, model, scopes])
 
 
 def load(state: State, data: bytes) -> None:
@@ -55,16 +59,20 @@ def load(state: State, data: bytes) -> None:
     if version != VERSION:
         raise StateError(f"state of version {version}; this engine reads version {VERSION}")
     try:
-        _, max_lateness_us, layout, start, scopes = cells
+        _, max_lateness_us, layout, start, model, scopes = cells
         if max_lateness_us < state.max_lateness_us:
             raise StateError("state of a shorter max_lateness: ids that may still come again are not in it")
         found = msgspec.convert(layout, Layout)
         translation = Translation(found, state.rows.layout)
         state.start = start
+        wanted, state.model = state.model, block_of(model)
         for key, cells in scopes.items():
             _load_scope(state, found, translation, key, *cells)
+        state.remodel(wanted)
     except StateError:
         raise
+    except anomaly.ModelError as error:
+        raise StateError(str(error)) from None
     except (msgspec.ValidationError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise StateError(f"a state that is damaged: {error}") from None
 
@@ -78,7 +86,14 @@ def _scope(state: State, scope: Scope) -> list[Any]:
         for instruction_id, case in sorted(scope.cases.items())
         if not state.is_over(scope, case)
     ]
-    return [scope.watermark, ids, scope.since, series, cases]
+    return [
+        scope.watermark,
+        ids,
+        scope.since,
+        series,
+        cases,
+        None if scope.model is None else anomaly.dump(scope.model),
+    ]
 
 
 def _in_order(keys: Iterable[str | bytes]) -> list[str | bytes]:
@@ -178,13 +193,17 @@ def _joined(one: array[int], other: array[int], keeps: bool) -> array[int]:
 
 def case_cells(rows: Rows, instruction_id: str, case: Case) -> list[Any]:
     """A case in the types of MessagePack."""
-    return [instruction_id, case.passed, case.last, case.dispositions, rows.plain(case.row)]
+    model = None if case.effect is None else [case.effect, case.learned, case.wrong]
+    return [instruction_id, case.passed, case.last, case.dispositions, rows.plain(case.row), model]
 
 
 def take_case_cells(scope: Scope, rows: Rows, translation: Translation, cells: list[Any]) -> None:
     """Puts a case into its scope; `rows` are those of the layout that it was written in."""
-    instruction_id, passed, last, dispositions, row = cells
-    scope.cases[instruction_id] = Case(passed, translation.row(rows.exact(row)), last, dispositions)
+    instruction_id, passed, last, dispositions, row, model = cells
+    case = scope.cases[instruction_id] = Case(passed, translation.row(rows.exact(row)), last, dispositions)
+    if model is not None:
+        effect, case.learned, case.wrong = model
+        case.effect = tuple(effect)
 
 
 def _load_scope(
@@ -197,8 +216,9 @@ def _load_scope(
     since: list[int],
     series: list[list[Any]],
     cases: list[Any],
+    model: bytes | None,
 ) -> None:
-    scope = state.scopes[key] = Scope(key, len(state.series))
+    scope = state.scopes[key] = Scope(key, len(state.series), None if model is None else anomaly.load(model))
     scope.watermark = watermark
     scope.ids.newest = dict(ids)
     for index, number in enumerate(translation.numbers):
@@ -208,6 +228,19 @@ def _load_scope(
     for cells in cases:
         take_case_cells(scope, rows, translation, cells)
     state.know(scope, state.kept_since(layout, translation, since, watermark))
+
+
+def block_cells(block: ModelBlock | None) -> list[Any] | None:
+    """Which model judges, in the types of MessagePack: its detector, target and parameters."""
+    return None if block is None else [block.detector, str(block.target), block.parameters]
+
+
+def block_of(cells: list[Any] | None) -> ModelBlock | None:
+    """The model of `block_cells`."""
+    if cells is None:
+        return None
+    detector, target, parameters = cells
+    return ModelBlock(detector, Fraction(target), tuple((name, value) for name, value in parameters))
 
 
 def _little(packed: array[int]) -> bytes:

@@ -14,10 +14,12 @@ from typing import Literal
 from treasury_watch.domain.payment import Instruction, Kind, fen_of, microseconds, moment_of
 from treasury_watch.domain.verdict import Hit, Text
 from treasury_watch.engine import windows
+from treasury_watch.engine.anomaly import exact
 from treasury_watch.engine.assess import Engine
 from treasury_watch.engine.conditions import Judged
 from treasury_watch.engine.reasons import hit
 from treasury_watch.engine.scopes import Scope
+from treasury_watch.engine.scoring import score_of
 from treasury_watch.engine.shown import Shown, shown_field, shown_value
 from treasury_watch.engine.turns import Turn, turn_text, turns_of
 from treasury_watch.rules.evaluation import Truth
@@ -141,7 +143,11 @@ def judged_by(engine: Engine, instruction: Instruction) -> Judged:
     day = program.days.of(us)
     scope = engine.state.scopes.get(program.partition_key(instruction)) or Scope("", len(program.series))
     amount = program.amount(instruction, fen_of(instruction.amount), day.ordinal)
-    return Judged(program, instruction, us, amount, day, scope)
+    p_value = engine.given_p_value
+    if scope.model is not None and amount is not None:
+        _, scored = score_of(scope.model, instruction, us, amount, day)
+        p_value = p_value if scored.p_value is None else exact(scored.p_value)
+    return Judged(program, instruction, us, amount, day, scope, p_value)
 
 
 def explain(rule: Rule, judged: Judged) -> Explanation:

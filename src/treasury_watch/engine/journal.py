@@ -23,22 +23,32 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from treasury_watch.engine.anomaly import KINDS, Effect, rows, take_core, take_rows
 from treasury_watch.engine.assess import Engine
-from treasury_watch.engine.encoding import StateError, case_cells, entry_rows, take_case_cells, take_entry_rows
+from treasury_watch.engine.encoding import (
+    StateError,
+    block_cells,
+    block_of,
+    case_cells,
+    entry_rows,
+    take_case_cells,
+    take_entry_rows,
+)
 from treasury_watch.engine.program import Program
 from treasury_watch.engine.rows import Layout, Rows, Translation, exact_bits
 from treasury_watch.engine.scopes import Scope
-from treasury_watch.engine.state import State
+from treasury_watch.engine.state import SCORED, State, tell
 from treasury_watch.engine.warming import ANCIENT
 
-VERSION = 1
-BEGIN, EFFECTS, POSITION, SCOPE, IDS, ENTRIES, WHOLE, RULES, SINCE, PART = range(10)
+VERSION = 2
+BEGIN, EFFECTS, POSITION, SCOPE, IDS, ENTRIES, WHOLE, RULES, SINCE, PART, MODEL, ENTITIES = range(12)
 
 _START = bytes(16)
 _NUMBER = 8  # bytes
 _HEAD = _NUMBER + len(_START)
 _STRETCH = 512  # keys, ids or cases of one record
 _MOST_BYTES = 600_000  # of rows in one record, about: the brokers' limit for a message is 1 MiB
+_CORE = 512  # what a model's core counts for, in keys: it has as many bytes
 
 
 class Record(NamedTuple):
@@ -80,6 +90,7 @@ class Journal:
         self._begins = True  # nothing was written yet: a rotation is to begin first
         # Rules, and since when what is known: to be said again. Those who wrote before may have had other rules.
         self._switched = number > 0
+        self._levels = _levels(engine.state)  # of models, before what is not written yet
 
     # --- the recorder of the state ---
 
@@ -93,11 +104,16 @@ class Journal:
             self._effects[scope].ids.append(instruction_id)
         for scope, instruction_id, _ in _by(state.new_cases, 3):
             self._effects[scope].cases[instruction_id] = None
+        for scope, effect, _ in _by(state.scored, 3):
+            self._effects[scope].told.append((SCORED, effect))
         self._pending += len(state.new_ids) // 3
 
-    def disposed(self, scope: Scope, instruction_id: str, change: int, series: int) -> None:
+    def disposed(
+        self, scope: Scope, instruction_id: str, change: int, series: int, told: Sequence[tuple[int, Effect]]
+    ) -> None:
         effects = self._effects.setdefault(scope, _Effects())
         effects.cases[instruction_id] = None
+        effects.told += told
         if change:
             effects.rows.append((series, scope.cases[instruction_id].row, change > 0))
         self._pending += 1
@@ -112,6 +128,7 @@ class Journal:
         self._state = state
         state.recorder = self
         self._switched = True
+        self._levels = _levels(state)
         self._rotation = None
 
     # --- records ---
@@ -129,6 +146,7 @@ class Journal:
         records += [self._record(body) for body in (*self._rule_bodies(), *self._effect_bodies(), [POSITION, position])]
         self._effects.clear()
         self._switched = False
+        self._levels.clear()
         self._pending = 0
         self._position = position
         return records
@@ -169,8 +187,8 @@ class Journal:
 
     def _rule_bodies(self) -> Iterator[list[Any]]:
         if self._switched:
-            yield [PART, RULES, self._state.rows.layout, self._state.start]
-            since = ([key, scope.since] for key, scope in self._state.scopes.items())
+            yield [PART, RULES, self._state.rows.layout, self._state.start, block_cells(self._state.model)]
+            since = ([key, scope.since, self._levels.get(key)] for key, scope in self._state.scopes.items())
             yield from ([PART, SINCE, part] for part in _bounded(since))
 
     def _effect_bodies(self) -> Iterator[list[Any]]:
@@ -180,14 +198,16 @@ class Journal:
             ids = [(each, seen) for each in effects.ids if (seen := scope.ids.find(each)) is not None]
             cases = [case_cells(rows, each, scope.cases[each]) for each in effects.cases if each in scope.cases]
             head = [EFFECTS, scope.key, scope.watermark]
-            yield from ([*head, part, [], []] for part in _bounded(said))
-            yield from ([*head, [], ids[at : at + _STRETCH], []] for at in range(0, len(ids), _STRETCH))
-            yield from ([*head, [], [], part] for part in _bounded(cases))
+            yield from ([*head, part, [], [], []] for part in _bounded(said))
+            yield from ([*head, [], ids[at : at + _STRETCH], [], []] for at in range(0, len(ids), _STRETCH))
+            yield from ([*head, [], [], part, []] for part in _bounded(cases))
+            yield from ([*head, [], [], [], part] for part in _bounded(effects.told))
 
     def _stretches(self) -> Iterator[tuple[list[list[Any]], int]]:
         """The bodies of a rotation, those that belong together at once, and what they count for."""
         state = self._state
-        yield [[BEGIN, VERSION, state.rows.layout, state.max_lateness_us, state.start, self._position]], 1
+        model = block_cells(state.model)
+        yield [[BEGIN, VERSION, state.rows.layout, state.max_lateness_us, state.start, self._position, model]], 1
         for scope in list(state.scopes.values()):
             cases = [case_cells(state.rows, each, case) for each, case in scope.cases.items()]
             head = [SCOPE, scope.key, scope.watermark, scope.since]
@@ -198,22 +218,29 @@ class Journal:
                     yield [[IDS, scope.key, ids]], len(stretch)
             for index in range(len(state.series)):
                 for stretch in _stretched(scope.series[index]):
-                    rows = entry_rows(state, scope, index, stretch)
-                    yield [[ENTRIES, scope.key, index, part] for part in _bounded(rows)], len(stretch)
+                    entries = entry_rows(state, scope, index, stretch)
+                    yield [[ENTRIES, scope.key, index, part] for part in _bounded(entries)], len(stretch)
+            if scope.model is not None:
+                yield [[MODEL, scope.key, scope.model.core.cells()]], _CORE
+                for kind in range(len(KINDS)):
+                    for stretch in _stretched(scope.model.entities(kind)):
+                        entities = rows(scope.model, kind, stretch)
+                        yield [[ENTITIES, scope.key, kind, part] for part in _bounded(entities)], len(stretch)
         yield [[WHOLE]], 1
 
 
 class _Effects:
     """What happened in one scope since the last record: rows with their series (and whether they were added or taken
-    back), ids that were noted, cases that are new or decided.
+    back), ids that were noted, cases that are new or decided, what its model was told.
     """
 
-    __slots__ = ("cases", "ids", "rows")
+    __slots__ = ("cases", "ids", "rows", "told")
 
     def __init__(self) -> None:
         self.rows: list[tuple[Any, ...]] = []
         self.ids: list[str] = []
         self.cases: dict[str, None] = {}
+        self.told: list[tuple[int, Effect]] = []
 
 
 class Restoring:
@@ -239,7 +266,9 @@ class Restoring:
             ENTRIES: self._take_entries,
             WHOLE: self._end,
             RULES: self._change_rules,
-            SINCE: self._since.update,
+            SINCE: self._take_since,
+            MODEL: self._take_model,
+            ENTITIES: self._take_entities,
         }
 
     def take(self, record: bytes) -> None:
@@ -279,6 +308,7 @@ class Restoring:
             if since is unknown:  # it came after all that was said of scopes
                 kept = state.history.whole_from(kept, ANCIENT)
             state.know(scope, kept)
+        state.remodel(self.engine.program.model)
         return self.engine
 
     def _take(self, body: list[Any]) -> None:
@@ -311,12 +341,14 @@ class Restoring:
                 raise StateError(f"a record of the unknown kind {kind}")
             take(*cells)
 
-    def _begin(self, version: int, layout: Any, max_lateness_us: int, start: int, position: int) -> None:
+    def _begin(self, version: int, *cells: Any) -> None:
         if version != VERSION:
             raise StateError(f"journal of version {version}; this engine reads version {VERSION}")
+        layout, max_lateness_us, start, position, model = cells
         if max_lateness_us < self.engine.state.max_lateness_us:
             raise StateError("state of a shorter max_lateness: ids that may still come again are not in it")
         self.engine.state.start = start
+        self.engine.state.remodel(block_of(model))
         self.position = position
         self._read_as(layout)
 
@@ -325,7 +357,7 @@ class Restoring:
         self._rows = Rows(self._layout)
         self._translation = Translation(self._layout, self.engine.state.rows.layout)
 
-    def _change_rules(self, layout: Any, start: int) -> None:
+    def _change_rules(self, layout: Any, start: int, model: list[Any] | None) -> None:
         """Other rules took the state over: of what they did not keep nothing was left, whoever reads it."""
         state = self.engine.state
         state.start = start
@@ -337,8 +369,16 @@ class Restoring:
                     scope.forget_series(index, state.series[index].symbolic)
             for case in scope.cases.values():
                 case.row = back.row(there.row(case.row))
+        state.remodel(block_of(model))
         self._since.clear()
         self._read_as(layout)
+
+    def _take_since(self, said: list[Any]) -> None:
+        for key, since, level in said:
+            self._since[key] = since
+            scope = self.engine.state.scopes.get(key)
+            if level is not None and scope is not None and scope.model is not None:
+                scope.model.core.calibration.level = level
 
     def _end(self) -> None:
         self.whole = True
@@ -364,14 +404,26 @@ class Restoring:
             series = self.engine.state.series[number]
             take_entry_rows(self._scope(key), number, rows, series.keeps, series.symbolic)
 
+    def _take_model(self, key: str, cells: list[Any]) -> None:
+        model = self._scope(key).model
+        if model is None:
+            raise StateError("a model's core, and no model judges")
+        take_core(model, cells)
+
+    def _take_entities(self, key: str, kind: int, said: list[Any]) -> None:
+        model = self._scope(key).model
+        if model is None:
+            raise StateError("entities of a model, and no model judges")
+        take_rows(model, kind, said)
+
     def _take_effects(self) -> None:
         state, read, translation = self.engine.state, self._rows, self._translation
-        for key, watermark, rows, ids, cases in self._effects:
+        for key, watermark, added, ids, cases, told in self._effects:
             scope = self._scope(key)
             scope.watermark = watermark
             scope.ids.put(ids)
             scope.ids.forget(watermark, state.max_lateness_us)
-            for series, cells, *rest in rows:
+            for series, cells, *rest in added:
                 row = translation.row(read.exact(cells))
                 members = translation.bits(exact_bits(series))
                 if rest and not rest[0]:
@@ -380,12 +432,19 @@ class Restoring:
                     scope.add(state.rows, members, row)
             for cells in cases:
                 take_case_cells(scope, read, translation, cells)
+            for what, effect in told:
+                tell(scope, what, effect)
         self._effects.clear()
 
 
 def _repeats(body: list[Any]) -> bool:
     """Whether a record of a rotation says only what whoever has a whole state and all effects since then has."""
-    return body[1 if body[0] == PART else 0] in (SCOPE, IDS, ENTRIES)
+    return body[1 if body[0] == PART else 0] in (SCOPE, IDS, ENTRIES, MODEL, ENTITIES)
+
+
+def _levels(state: State) -> dict[str, float]:
+    """At which level the model of each scope alerts: another target may just have moved it."""
+    return {key: scope.model.core.calibration.level for key, scope in state.scopes.items() if scope.model is not None}
 
 
 def _body(data: bytes) -> list[Any]:

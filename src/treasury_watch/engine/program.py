@@ -58,6 +58,7 @@ class Program:
         self.days = Days(ruleset.timezone)
         self.partition_key = _partition_key(ruleset.partition_by)
         self.rules = ruleset.running
+        self.model = ruleset.model
         self.series = plan(ruleset)
         self._boundaries = boundaries(ruleset)
         self._by_span: dict[tuple[int, frozenset[int]], Judge] = {}

@@ -2,7 +2,8 @@
 
 A test runs the rules of its file. Drafts and shadow rules that it expects by their ids count as live in it: their
 tests are written as those of live rules, and stay as they are when the rule is promoted. What people decide of a
-payment applies where its step stands, between two payments, as it does in a worker.
+payment applies where its step stands, between two payments, as it does in a worker. No model judges in a test: the
+p-value of a payment is what its step says, or missing.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def run(ruleset: RuleSet, rule_id: str | None = None) -> TestRun:
         for test in file.tests:
             tried = _tried(file, test)
             if tried not in programs:
-                programs[tried] = Program(replace(ruleset, files=(_trying(file, tried),)))
+                programs[tried] = Program(replace(ruleset, files=(_trying(file, tried),), model=None))
             runner = _Runner(programs[tried], file, test, result.exercise)
             failures = list(runner.failures())
             if rule_id is None or runner.touches(rule_id):
@@ -169,6 +170,7 @@ class _Runner:
     def _judge(self, instruction: Instruction, step: Step, number: int) -> dict[str, Any] | None:
         """What is wrong with a step that pays, or None. The engine then holds it."""
         engine = self._engine
+        engine.given_p_value = step.p_value
         truths = self._exercise.truths(self._file.path, judged_by(engine, instruction), self._judged)
         outcome = _assess(engine, instruction)
         if isinstance(outcome, Refusal):

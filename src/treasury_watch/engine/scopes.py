@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Literal
 
+from treasury_watch.engine.anomaly import Effect, Model
 from treasury_watch.engine.ids import Ids
 from treasury_watch.engine.rows import Row, Rows
 from treasury_watch.engine.symbols import Symbols
@@ -20,12 +22,17 @@ class Case:
     """An instruction that was not simply passed: what it adds to windows, and what people decided about it.
 
     `passed`: whether its verdict let it go on (a warning). `last`: the last disposition that was no `confirm`.
+    `effect`: what the model would learn of it, if there is one; `learned`, whether it has; `wrong`, what people said
+    last of the payment.
     """
 
     passed: bool
     row: Row
     last: Disposed | None = None
     dispositions: list[str] = field(default_factory=list)  # ids of those that were applied
+    effect: Effect | None = None
+    learned: bool = False
+    wrong: bool | None = None
 
     @property
     def executed(self) -> bool:
@@ -35,13 +42,28 @@ class Case:
 
 class Scope:
     """The memory of one partition-key value. `watermark` is the newest event time accepted (microseconds); `since` the
-    event time from which on each series is whole, and `warming` the numbers of those for which that matters.
+    event time from which on each series is whole, and `warming` the numbers of those for which that matters. `model`
+    is its anomaly model, if the rule set has one, and `p_value` what that says of the instruction that is judged now.
     """
 
-    __slots__ = ("cases", "ids", "key", "looked_at", "series", "since", "symbols", "warming", "watermark")
+    __slots__ = (
+        "cases",
+        "ids",
+        "key",
+        "looked_at",
+        "model",
+        "p_value",
+        "series",
+        "since",
+        "symbols",
+        "warming",
+        "watermark",
+    )
 
-    def __init__(self, key: str, series: int) -> None:
+    def __init__(self, key: str, series: int, model: Model | None = None) -> None:
         self.key = key
+        self.model = model
+        self.p_value: Fraction | int | None = None
         self.watermark = ANCIENT
         self.ids = Ids()
         self.series: list[Keyed] = [{} for _ in range(series)]
@@ -82,6 +104,11 @@ class Scope:
         if symbolic:
             self.forget_symbols(index)
         self.series[index] = {}
+
+    def forget_effects(self) -> None:
+        """Forgets what a model would have learned of the cases."""
+        for case in self.cases.values():
+            case.effect = None
 
     def take_back(self, rows: Rows, series: int, row: Row) -> None:
         """Removes a row's entries again from the series that are bits of `series`; one that is forgotten is gone."""

@@ -12,20 +12,27 @@ missing, and the series is *warming* until no acceptable instruction can ask for
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, Protocol
 
+from treasury_watch.engine.anomaly import Effect, Observation, Scored
 from treasury_watch.engine.ids import Ids, us_in
 from treasury_watch.engine.rows import Layout, Rows, Translation, layout_of
 from treasury_watch.engine.scopes import Case, Disposed, Scope
+from treasury_watch.engine.scoring import LOOKS, carried, started
 from treasury_watch.engine.warming import ANCIENT, History
 from treasury_watch.engine.windows import count, trim
 from treasury_watch.rules.plan import Series
+from treasury_watch.rules.schema import ModelBlock
 
 _LOOKS = 4  # times in the time that an entry is kept its key is looked at: memory is held for a quarter more than that
 _PASSING_BY = 8  # what it counts for, in keys, to find that a series need not be gone through
 
 Applied = Literal["applied", "repeated", "unknown"]
+Label = Literal["true_alarm", "false_alarm"]
+# What happens to a model, as it is recorded: an effect with one of these.
+SCORED, LEARNED, FINE, WRONG = range(4)
 
 
 class Recorder(Protocol):
@@ -43,8 +50,12 @@ class Recorder(Protocol):
         """Another rule set's state has taken over; it is to be told to `absorbed` from now on."""
         ...
 
-    def disposed(self, scope: Scope, instruction_id: str, change: int, series: int) -> None:
-        """A case has another disposition; its row was added to (`change` 1) or taken back from (-1) these series."""
+    def disposed(
+        self, scope: Scope, instruction_id: str, change: int, series: int, told: Sequence[tuple[int, Effect]]
+    ) -> None:
+        """A case has another disposition; its row was added to (`change` 1) or taken back from (-1) these series, and
+        its model was told this.
+        """
         ...
 
 
@@ -53,9 +64,10 @@ class State:
     undone.
     """
 
-    def __init__(self, series: Sequence[Series], max_lateness_us: int) -> None:
+    def __init__(self, series: Sequence[Series], max_lateness_us: int, model: ModelBlock | None = None) -> None:
         self.series = series
         self.max_lateness_us = max_lateness_us
+        self.model = model  # that each scope has
         self.history = History(series, max_lateness_us)
         self.rows = Rows(layout_of(series, self.history.reaches))
         self._executed = sum(1 << each.index for each in series if each.key.population == "executed")
@@ -66,10 +78,11 @@ class State:
         self.recorder: Recorder | None = None
         # Flat lists, since a tuple for each entry would keep the garbage collector busy. Instructions that were added,
         # oldest first: scope, the series that they were added to as bits, the row. Ids that were noted: scope, id, what
-        # it replaced. Cases that were opened: the same.
+        # it replaced. Cases that were opened: the same. What models saw: scope, effect, how it is undone.
         self.log: list[Any] = []
         self.new_ids: list[Any] = []
         self.new_cases: list[Any] = []
+        self.scored: list[Any] = []
         self.touched: dict[str, tuple[Scope, int]] = {}  # scopes judged in, with the watermark they had before
         # The round of forgetting: what is still to be gone through, the series that is, and its keys that are left.
         self._places: Iterator[tuple[Scope, int]] = iter(())
@@ -84,7 +97,7 @@ class State:
 
     def new_scope(self, key: str) -> Scope:
         """A scope for a partition-key value that has none."""
-        scope = self.scopes[key] = Scope(key, len(self.series))
+        scope = self.scopes[key] = Scope(key, len(self.series), started(self.model))
         if self.start > ANCIENT:
             self._begin(scope)
         return scope
@@ -120,12 +133,24 @@ class State:
 
     # --- effects ---
 
-    def open_case(self, scope: Scope, instruction_id: str, us: int, passed: bool) -> None:
-        """Remembers the instruction that was judged last, since its verdict was not to pass it."""
+    def open_case(
+        self, scope: Scope, instruction_id: str, us: int, passed: bool, effect: Effect | None, learned: bool
+    ) -> None:
+        """Remembers the instruction that was judged last, since its verdict was not to pass it; `effect`: on the model,
+        and whether that has learned it.
+        """
         row = self.log[-1] if self.series else (us, 0)
         replaced = scope.cases.pop(instruction_id, None)  # of an id that may come again: its place is at the end now
-        scope.cases[instruction_id] = Case(passed, row)
+        scope.cases[instruction_id] = Case(passed, row, effect=effect, learned=learned)
         self.new_cases += (scope, instruction_id, replaced)
+
+    def score(self, scope: Scope, seen: Observation, scored: Scored, learned: bool) -> Effect:
+        """Lets the scope's model see the payment that it has just scored, and learn it or not."""
+        model = scope.model
+        assert model is not None
+        effect = model.effect(seen, scored, learned)
+        self.scored += (scope, effect, model.apply(effect))
+        return effect
 
     def absorb(self) -> None:
         """Keeps what the log says, and forgets some of what has expired: work in proportion to what was added."""
@@ -141,12 +166,16 @@ class State:
         if covered:
             self.warming = frozenset().union(*(scope.warming for scope in self.scopes.values()))
         self._forget_entries(len(self.log) // 3 * len(self.series))
+        for scope, times in Counter(self.scored[::3]).items():
+            scope.model.forget(LOOKS * times)
         self._clear()
 
     def discard(self) -> None:
         """Undoes what the log says, newest first."""
         for scope, added, row in _rows(self.log, 3):
             scope.take_back(self.rows, added, row)
+        for scope, _, undo in _rows(self.scored, 3):
+            scope.model.undo(undo)
         for scope, instruction_id, replaced in _rows(self.new_ids, 3):
             del scope.ids.newest[instruction_id]
             if replaced is not None:
@@ -165,6 +194,7 @@ class State:
         self.log.clear()
         self.new_ids.clear()
         self.new_cases.clear()
+        self.scored.clear()
         self.touched.clear()
 
     @property
@@ -172,7 +202,9 @@ class State:
         """Whether there are no effects that are neither absorbed nor discarded."""
         return not (self.log or self.touched)
 
-    def dispose(self, key: str, instruction_id: str, disposition_id: str, disposition: Disposed) -> Applied:
+    def dispose(
+        self, key: str, instruction_id: str, disposition_id: str, disposition: Disposed, label: Label | None = None
+    ) -> Applied:
         """Applies what a person decided, at the instruction's own event time; to be said between batches.
 
         `unknown`: the instruction opened no case, or one that no window can ask for any more.
@@ -192,8 +224,11 @@ class State:
             scope.add(self.rows, series, case.row)
         elif change < 0:
             scope.take_back(self.rows, series, case.row)
+        told = [*_told(scope, case, disposition, label)]
+        for what, effect in told:
+            tell(scope, what, effect)
         if self.recorder is not None:
-            self.recorder.disposed(scope, instruction_id, change, series)
+            self.recorder.disposed(scope, instruction_id, change, series, told)
         return "applied"
 
     def is_over(self, scope: Scope, case: Case) -> bool:
@@ -224,11 +259,13 @@ class State:
         translation = Translation(old.rows.layout, self.rows.layout)
         self.start = old.start
         for key, scope in old.scopes.items():
-            new = self.scopes[key] = Scope(key, len(self.series))
+            new = self.scopes[key] = Scope(key, len(self.series), carried(scope.model, self.model))
             new.watermark, new.ids, new.symbols = scope.watermark, scope.ids, scope.symbols
             new.cases = scope.cases
             for case in new.cases.values():
                 case.row = translation.row(case.row)
+            if self.model is None:
+                new.forget_effects()
             for index, number in enumerate(translation.numbers):
                 if number is not None:
                     new.series[number] = scope.series[index]
@@ -236,6 +273,15 @@ class State:
                     scope.forget_symbols(index)
             self.know(new, self.kept_since(old.rows.layout, translation, scope.since, scope.watermark))
         return self
+
+    def remodel(self, model: ModelBlock | None) -> None:
+        """Goes on with another model in each scope, or none: see `scoring.carried`."""
+        if model != self.model:
+            self.model = model
+            for scope in self.scopes.values():
+                scope.model = carried(scope.model, model)
+                if model is None:
+                    scope.forget_effects()
 
     def kept_since(self, old: Layout, translation: Translation, since: Sequence[int], watermark: int) -> list[int]:
         """From when on this state's series are kept, taken over from a scope of another layout."""
@@ -312,8 +358,11 @@ class State:
     # --- counting ---
 
     def size(self) -> int:
-        """How many keys and ids are held; quick."""
-        return sum(len(scope.ids) + sum(map(len, scope.series)) for scope in self.scopes.values())
+        """How many keys and ids are held, and entities of models; quick."""
+        return sum(
+            len(scope.ids) + sum(map(len, scope.series)) + (0 if scope.model is None else len(scope.model))
+            for scope in self.scopes.values()
+        )
 
     def entries(self) -> dict[str, int]:
         """How many scopes, cases, ids, keys and entries are held, expired ones that are not forgotten yet included."""
@@ -323,6 +372,7 @@ class State:
             "cases": sum(len(scope.cases) for scope in scopes),
             "ids": sum(len(scope.ids) for scope in scopes),
             "keys": sum(len(series) for scope in scopes for series in scope.series),
+            "entities": sum(len(scope.model) for scope in scopes if scope.model is not None),
             "entries": sum(
                 count(entries, series.keeps)
                 for scope in scopes
@@ -330,6 +380,34 @@ class State:
                 for entries in keyed.values()
             ),
         }
+
+
+def tell(scope: Scope, what: int, effect: Effect) -> None:
+    """Tells a scope's model of an effect: that it was scored, learned on release, or found fine or wrong."""
+    model = scope.model
+    assert model is not None
+    if what == SCORED:
+        model.apply(effect)
+    elif what == LEARNED:
+        model.learn(effect)
+    else:
+        model.feedback(effect, what == WRONG)
+
+
+def _told(scope: Scope, case: Case, disposition: Disposed, label: Label | None) -> Iterator[tuple[int, Effect]]:
+    """What the model is to be told of a disposition: a payment that is released now, and whether it was wrong where
+    that was not said before. A label says it, or else a release does, and a confirmation.
+    """
+    effect, model = case.effect, scope.model
+    if effect is None or model is None or not model.accepts(effect):
+        return
+    if disposition == "release" and not case.learned:
+        case.learned = True
+        yield LEARNED, effect
+    wrong = {"true_alarm": True, "false_alarm": False, "release": False, "confirm": True}.get(label or disposition)
+    if wrong is not None and wrong is not case.wrong:
+        case.wrong = wrong
+        yield WRONG if wrong else FINE, effect
 
 
 def _rows(flat: list[Any], width: int) -> Iterator[list[Any]]:

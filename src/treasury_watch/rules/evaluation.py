@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 from treasury_watch.domain.calendar import LocalDay
@@ -47,7 +48,10 @@ class CutCode:
 
 
 class Coder(Protocol):
-    """What generates code. The names `p` (instruction), `t` (event time, microseconds), `day` and `scope` are there."""
+    """What generates code. The names `p` (instruction), `t` (event time, microseconds), `day` and `scope` are there.
+
+    `scope.p_value` is the anomaly model's p-value of the instruction: a Fraction or an int, or None if it is missing.
+    """
 
     @property
     def ruleset(self) -> RuleSet: ...
@@ -99,6 +103,11 @@ class Judging(Protocol):
 
     @property
     def day(self) -> LocalDay: ...
+
+    @property
+    def p_value(self) -> Fraction | int | None:
+        """The anomaly model's p-value of the instruction, exact, in (0, 1]; `None`: missing."""
+        ...
 
     def truth(self, condition: Condition) -> Truth: ...
 

@@ -72,6 +72,11 @@ class Calibration:
         insort(sizes, score)
         return level, dropped
 
+    def retarget(self, target: float) -> None:
+        """Asks for another share, in (0, 1); p-values stay what they are."""
+        self.level *= target / self.target
+        self.target = target
+
     def undo(self, score: float, replaced: Replaced) -> None:
         """Undoes the last `see`, of that score."""
         self.level, dropped = replaced

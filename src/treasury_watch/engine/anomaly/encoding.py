@@ -37,6 +37,11 @@ def take_rows(model: Model, kind: int, said: Iterable[Any]) -> None:
         entities[tuple(key) if isinstance(key, list) else key] = tuple(numbers)
 
 
+def take_core(model: Model, cells: Any) -> None:
+    """Puts the core of `Core.cells`, as they were decoded, in the place of the model's."""
+    model.core = Core.of(model.target, cells)
+
+
 def dump(model: Model) -> bytes:
     """A model as bytes."""
     said = [[*rows(model, kind, sorted(model.entities(kind)))] for kind in range(len(KINDS))]

@@ -19,10 +19,11 @@ _DAYS_EN = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 class Driver(NamedTuple):
-    """A part of a score: the feature and its value, the share of the score in (0, 1], what it says."""
+    """A part of a score: the feature, its value and surprise, the share of the score in (0, 1], what it says."""
 
     feature: str
     value: float
+    surprise: float
     share: float
     zh: str
     en: str
@@ -51,7 +52,8 @@ def drivers(seen: Observation, scored: Scored) -> tuple[Driver, ...]:
 def _driver(seen: Observation, scored: Scored, at: int, share: float) -> Driver:
     name, value = NAMES[at], scored.measured.values[at]
     assert value is not None  # what is missing is no surprise
-    return Driver(name, value, share, *_SENTENCES[name](_Told(value, scored.surprises[at], seen, scored.measured)))
+    surprise = scored.surprises[at]
+    return Driver(name, value, surprise, share, *_SENTENCES[name](_Told(value, surprise, seen, scored.measured)))
 
 
 def _times(ratio: float) -> str:

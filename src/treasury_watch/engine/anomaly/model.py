@@ -206,6 +206,11 @@ class Model:
         self.core.watermark = max(self.core.watermark, effect[0])
         return (), before
 
+    def retarget(self, target: float) -> None:
+        """Asks for another share of alerts, in (0, 1); what is known stays, and the level moves in proportion."""
+        self.core.calibration.retarget(target)
+        self.target = target
+
     def accepts(self, effect: Effect) -> bool:
         """Whether `learn` and `feedback` may be given an effect still: it is at most 120 days behind the newest."""
         return bool(effect[0] >= self.core.watermark - LATEST)
@@ -256,6 +261,10 @@ class Model:
             found = entities.get(key)
             if found is not None and self.is_over(kind, found):
                 del entities[key]
+
+    def __len__(self) -> int:
+        """How many entities are held, expired ones that are not forgotten yet included."""
+        return sum(len(self.entities(kind)) for kind in range(len(KINDS)))
 
     def _all(self) -> Iterator[tuple[int, Any]]:
         for kind in range(len(KINDS)):

@@ -21,8 +21,8 @@ RECORD = Record(
         Key(
             "anomaly",
             Word("anomaly", ("p_value",)),
-            "p_value: the share of ordinary payments that are as odd as this one, 0 to 1; missing without a model",
-            "p_value：与本笔同样异常的正常支付所占比例，0 到 1；没有模型时缺失",
+            "p_value: the share of payments that are as odd as this one, above 0, at most 1; missing without a model",
+            "p_value：与本笔同样异常的支付所占比例，大于 0，不超过 1；没有模型时缺失",
             True,
         ),
     ),
@@ -31,7 +31,9 @@ RECORD = Record(
 
 @dataclass(frozen=True, slots=True)
 class Anomaly(Feature):
-    """`{anomaly: p_value}`: the model's calibrated p-value, in [0, 1]. No model judges yet: it is always missing."""
+    """`{anomaly: p_value}`: the model's calibrated p-value, in (0, 1], exact. Missing without a model, and while it
+    has not seen enough payments.
+    """
 
     statistic: str
     span: Span | None = dataclass_field(default=None, compare=False, repr=False)
@@ -40,10 +42,10 @@ class Anomaly(Feature):
         return Type(Sort.NUMBER)
 
     def code(self, coder: Coder) -> Expression:
-        return Expression(coder.once(self, "v", lambda: "None"), True, Kind.INTEGER)
+        return Expression(coder.once(self, "v", lambda: "scope.p_value"), True, Kind.INTEGER)
 
     def value(self, judged: Judging) -> tuple[Any, Kind]:
-        return None, Kind.INTEGER
+        return judged.p_value, Kind.INTEGER
 
     def absent(self, judged: Judging) -> Iterator[str]:
         yield f"anomaly.{self.statistic}"

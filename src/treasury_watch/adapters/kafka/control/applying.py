@@ -227,5 +227,7 @@ def _dispose(engine: Engine, coming: Coming) -> Refusal | None:
     message = coming.message
     if isinstance(message, Refusal):
         return message
-    applied = engine.dispose(coming.key, message.instruction_id, message.disposition_id, message.disposition)
+    applied = engine.dispose(
+        coming.key, message.instruction_id, message.disposition_id, message.disposition, message.label
+    )
     return Refusal("unknown_instruction", _UNKNOWN) if applied == "unknown" else None

@@ -90,7 +90,7 @@ class Past:
                 self.engine.switch(each.program)
             if each.disposition is not None:
                 said = each.disposition
-                self.engine.dispose(each.key, said.instruction_id, said.disposition_id, said.disposition)
+                self.engine.dispose(each.key, said.instruction_id, said.disposition_id, said.disposition, said.label)
 
     def admit(self, record: Any) -> Instruction | Refusal:
         """The instruction of the payment at `position`, or why it is refused."""
