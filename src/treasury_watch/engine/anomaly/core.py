@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from treasury_watch.engine.anomaly.calibration import Calibration, Replaced, doubles, little
+from treasury_watch.engine.anomaly.drift import BLOCK, Drift
 from treasury_watch.engine.anomaly.entities import PART, PARTS
 from treasury_watch.engine.anomaly.features import FAR, LEAST_SPREAD, NAMES, RANGES, Whole
 from treasury_watch.engine.anomaly.histogram import BINS, KEPT, NOTHING, Tail, first_tail, surprise_of, tail_of
@@ -44,6 +45,8 @@ FIRST_WEIGHTS = {
     "unit_record": 2.0,
     "payee_record": 12.0,
 }
+_HOUR = NAMES.index("hour")
+_HOUR_RANGE = RANGES[_HOUR]
 WEIGHTS = tuple(FIRST_WEIGHTS[name] for name in NAMES)
 
 
@@ -59,19 +62,34 @@ class Counted(NamedTuple):
     part_shares: tuple[float, ...]
 
 
+# What was learned since the last block ended: payments, sum of levels, payments to new payees, sum of bins of the
+# feature `hour`; and the newest step when the block began.
+Block = tuple[int, float, int, int, int]
+
 # What a core held before a change, to be put back: watermark, whole, counted, recent, whether one was added to it,
-# weights, share of wrong ones, and where the calibration saw a score: the score, and what that replaced there.
-Before = tuple[int, Whole, Counted, list[str], bool, tuple[float, ...], float, float, Replaced | None]
+# weights, share of wrong ones, block, drift, and where the calibration saw a score: the score, and what that replaced.
+Before = tuple[int, Whole, Counted, list[str], bool, tuple[float, ...], float, Block, Drift, float, Replaced | None]
 
 
 class Core:
     """The core of one model.
 
     `watermark` is the newest step; `recent` are the bins of payments that were learned since the last rebuilding, each
-    with its hour; `wrong_share` is the share of payments among those that people answered for which were wrong, about.
+    with its hour; `wrong_share` is the share of payments among those that people answered for which were wrong, about;
+    `drift.events` says whether what is paid has changed for good (see `drift`).
     """
 
-    __slots__ = ("calibration", "counted", "recent", "watermark", "weights", "whole", "wrong_share")
+    __slots__ = (
+        "block",
+        "calibration",
+        "counted",
+        "drift",
+        "recent",
+        "watermark",
+        "weights",
+        "whole",
+        "wrong_share",
+    )
 
     def __init__(self, target: float) -> None:
         self.watermark = _ANCIENT
@@ -80,6 +98,8 @@ class Core:
         self.recent: list[str] = []
         self.weights = WEIGHTS
         self.wrong_share = 0.1
+        self.block: Block = (0, 0.0, 0, 0, _ANCIENT)
+        self.drift = Drift()
         self.calibration = Calibration(target)
 
     def before(self, added: bool, score: float = 0.0, replaced: Replaced | None = None) -> Before:
@@ -92,6 +112,8 @@ class Core:
             added,
             self.weights,
             self.wrong_share,
+            self.block,
+            self.drift,
             score,
             replaced,
         )
@@ -106,6 +128,8 @@ class Core:
             added,
             self.weights,
             self.wrong_share,
+            self.block,
+            self.drift,
             score,
             replaced,
         ) = before
@@ -114,8 +138,17 @@ class Core:
         if replaced is not None:
             self.calibration.undo(score, replaced)
 
-    def learn(self, level: float, bins: str) -> None:
-        """Learns a payment: its level, and the bins of its features with its hour."""
+    def learn(self, level: float, bins: str, new_pair: int) -> None:
+        """Learns a payment: its level, the bins of its features with its hour, 1 where its payee is new to its unit.
+
+        The watermark counts it already.
+        """
+        count, levels, new_pairs, hours, began = self.block
+        if began == _ANCIENT:
+            began = self.watermark
+        self.block = (count + 1, levels + level, new_pairs + new_pair, hours + ord(bins[_HOUR]), began)
+        if count + 1 == BLOCK:
+            self._end_block()
         n, location, spread = self.whole
         if n:
             off, most = level - location, FAR * (spread + LEAST_SPREAD)
@@ -132,6 +165,13 @@ class Core:
         count = len(recent)
         if count >= REBUILT or (count >= _FIRST_REBUILT and count >= n // 2):
             self._rebuild()
+
+    def _end_block(self) -> None:
+        count, levels, new_pairs, hours, began = self.block
+        hour = _HOUR_RANGE.low + (hours / count + 0.5) * (_HOUR_RANGE.high - _HOUR_RANGE.low) / BINS
+        a_day = count * 24.0 / max(1, self.watermark - began)
+        self.drift = self.drift.after(self.watermark, (levels / count, new_pairs / count, hour, a_day))
+        self.block = (0, 0.0, 0, 0, self.watermark)
 
     def _rebuild(self) -> None:
         recent, self.recent = "".join(self.recent), []
@@ -170,15 +210,19 @@ class Core:
             list(self.weights),
             self.wrong_share,
             self.calibration.cells(),
+            list(self.block),
+            list(self.drift),
         ]
 
     @classmethod
     def of(cls, target: float, cells: list[Any]) -> Core:
         """The core of `cells`."""
         core = cls(target)
-        core.watermark, whole, counts, hours, core.recent, weights, core.wrong_share, calibration = cells
+        core.watermark, whole, counts, hours, core.recent, weights, core.wrong_share, calibration, block, drift = cells
         core.whole = tuple(whole)
         core.weights = tuple(weights)
+        core.block = tuple(block)
+        core.drift = Drift.of(drift)
         core.calibration = Calibration.of(target, *calibration)
         core.counted = _counted((tuple(doubles(each)) for each in counts), tuple(doubles(hours)))
         return core

@@ -302,5 +302,5 @@ class Model:
         before = core.before(True, score, replaced)
         if step > core.watermark:
             core.watermark = step
-        core.learn(level, bins)
+        core.learn(level, bins, new_pair)
         return changed, before
