@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
+from benchmarks.mutations import Pack, tally
+from tests.builders import make_instruction
 from tests.rules.texts import read_set, rule_file
 from treasury_watch.adapters import detectors
+from treasury_watch.adapters.rulefiles import default_rules, load
+from treasury_watch.domain.verdict import Decision
+from treasury_watch.engine.assess import Engine
+from treasury_watch.engine.program import Program
 from treasury_watch.rules import read
 from treasury_watch.rules.model import DETECTORS, JUDGES, SHADOWS, Real
 from treasury_watch.rules.schema import ModelBlock, Shadow
 from treasury_watch.rules.shapes import Whole
 
+RARE = Fraction(1, 200)
 WHEN = "  when: {field: amount, gt: 1.00}\n"
 PLAIN = "model: TailSurprise\n"
 SHADOWED = """\
@@ -84,6 +92,17 @@ def test_a_detector_of_rivers_may_run_in_shadow_and_does_not_judge(name: str) ->
     assert codes(f"model: {name}\n") == [("TW103", "1.yaml", 1)]
 
 
+@pytest.mark.no_cover
+def test_a_mutated_model_is_accepted_or_explained_with_a_place_inside_its_file() -> None:
+    """The mutations of `benchmarks.mutations`, half of them in the file of a model."""
+    result = tally(
+        Pack({}, ({"office.yaml": rule_file(WHEN), "model.yaml": SHADOWED.encode()},)), 7, range(400), timed=False
+    )
+    assert result.wrong == []
+    assert result.accepted > 20
+    assert {"TW101", "TW102", "TW103", "TW104", "TW105", "TW108"} <= set(result.codes)
+
+
 # --- the hash ---
 
 
@@ -136,3 +155,26 @@ def test_what_a_parameter_is_without_being_said_is_in_its_range(name: str) -> No
         assert isinstance(key.shape, Whole | Real)
         assert default is None or default <= key.shape.high, key.name
         assert isinstance(key.shape, Real) or isinstance(default, int | None), key.name
+
+
+# --- the shipped pack ---
+
+
+@pytest.mark.parametrize(
+    ("amount", "without", "verdict"), [("100.00", "pass", "warn"), ("900000.00", "intercept", "intercept")]
+)
+def test_the_shipped_rule_warns_beside_what_other_rules_say_and_weakens_none(
+    amount: str, without: str, verdict: str
+) -> None:
+    program = Program(replace(load(default_rules()), model=None))
+    decided = []
+    for p_value in (None, RARE):
+        engine = Engine(program)
+        engine.given_p_value = p_value
+        (decision,) = engine.assess([make_instruction(amount=amount, unit_level="county", settlement="cash")])
+        assert isinstance(decision, Decision)
+        decided.append((decision.verdict, {hit.rule for hit in decision.hits if hit.mode == "live"}))
+    (plain, others), (odd, hits) = decided
+    assert (plain, odd) == (without, verdict)
+    assert hits - others == {"ANOMALY-001"}
+    assert others <= hits
