@@ -59,7 +59,7 @@ def test_undone_newest_first_it_is_as_it_was() -> None:
     rng, calibration = random.Random(5), Calibration(0.01)
     for _ in range(WINDOW + 10):
         calibration.see(float(rng.randrange(50)), False)
-    before = calibration.cells(), list(calibration.sizes)
+    before = calibration.cells(), calibration.sizes[:]
     seen = [(score, calibration.see(score, score > 40)) for score in (float(rng.randrange(50)) for _ in range(300))]
     assert calibration.cells() != before[0]
     for score, replaced in reversed(seen):

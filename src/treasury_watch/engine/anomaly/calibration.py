@@ -33,8 +33,8 @@ class Calibration:
     def __init__(self, target: float) -> None:
         self.target = target
         self.level = target
-        self.ring: list[float] = []
-        self.sizes: list[float] = []
+        self.ring = array("d")
+        self.sizes = array("d")
         self.at = 0  # the oldest score's place in a full ring
 
     @property
@@ -90,8 +90,7 @@ class Calibration:
 
     def cells(self) -> list[object]:
         """Its state in the types of MessagePack: level, and the scores from the oldest on as doubles, little-endian."""
-        scores = array("d", self.ring[self.at :] + self.ring[: self.at])
-        return [self.level, little(scores)]
+        return [self.level, little(self.ring[self.at :] + self.ring[: self.at])]
 
     @classmethod
     def of(cls, target: float, level: float, scores: bytes) -> Calibration:
@@ -99,7 +98,7 @@ class Calibration:
         made = cls(target)
         made.level = level
         made.ring = doubles(scores)
-        made.sizes = sorted(made.ring)
+        made.sizes = array("d", sorted(made.ring))
         return made
 
 
@@ -123,10 +122,10 @@ def little(values: array[float]) -> bytes:
     return values.tobytes()
 
 
-def doubles(data: bytes) -> list[float]:
+def doubles(data: bytes) -> array[float]:
     """The doubles of `little`."""
     values = array("d")
     values.frombytes(data)
     if byteorder == "big":
         values.byteswap()
-    return values.tolist()
+    return values

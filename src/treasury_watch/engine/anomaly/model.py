@@ -280,8 +280,23 @@ class Model:
         return bool(entity[_NEWEST[kind]] < self.core.watermark - LATEST - EXPIRES)
 
     def _learn(self, effect: Effect, score: float, replaced: Replaced | None) -> Undo:
-        step, unit, payee, subject, level, unit_level, payee_level, subject_level = effect[:8]
-        against, bins, _, _, _, new_pair, together = effect[8:]
+        (
+            step,
+            unit,
+            payee,
+            subject,
+            level,
+            unit_level,
+            payee_level,
+            subject_level,
+            against,
+            bins,
+            _,
+            _,
+            _,
+            new_pair,
+            together,
+        ) = effect
         units = self.units
         old_unit = units.get(unit)
         units[unit] = unit_after(old_unit, step, unit_level, against, PART[ord(bins[-1])], new_pair, together)
