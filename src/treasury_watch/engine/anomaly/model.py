@@ -115,7 +115,7 @@ class Model:
 
     def score(self, seen: Observation) -> Scored:
         """How odd a payment is, by what was applied so far."""
-        us, hour, fen, unit, payee, subject = seen
+        us, hour, fen, unit, payee, subject = seen[:]  # a plain tuple is unpacked faster
         core = self.core
         step, oldest = us // HOUR_US, core.watermark - LATEST
         if step < oldest:
@@ -136,9 +136,9 @@ class Model:
             counted.hour_terms,
             counted.part_shares,
         )
-        tails, weights = counted.tails, core.weights
+        weights = core.weights
         total, bins = 0.0, []
-        for value, (low, scale, cut, base, steep, table), weight in zip(found[1], tails, weights, strict=True):
+        for value, (low, scale, cut, base, steep, table), weight in zip(found[1], counted.plain, weights, strict=True):
             if value is None:
                 bins.append(NOTHING)
             elif value > cut:
@@ -167,7 +167,7 @@ class Model:
             p_value is not None and p_value <= self.target,
             found,
             bytes(bins).decode("latin-1"),
-            tails,
+            counted.tails,
             weights,
         )
 
@@ -177,12 +177,11 @@ class Model:
         `learn`: whether its unit, payee and so on learn it; a payment that is held is only seen.
         """
         level, _, unit_level, payee_level, subject_level, against, _, new_pair, together, _, _, _, _ = scored.found
-        _, _, _, unit, payee, subject = seen
         return (
             scored.step,
-            unit,
-            payee,
-            subject,
+            seen.unit,
+            seen.payee,
+            seen.subject,
             level,
             unit_level,
             payee_level,
