@@ -175,11 +175,14 @@ class Fleet:
     async def close(self) -> None:
         """Ends all that are left."""
         self._closing = True
-        for worker in self.workers:
-            if worker.lives:
-                worker.go_on()
-                worker.kill()
-        await asyncio.gather(*self._watching, return_exceptions=True)
+        watched = 0
+        while watched < len(self._watching):  # one may be on its way while the others are ended
+            watched = len(self._watching)
+            for worker in self.workers:
+                if worker.lives:
+                    worker.go_on()
+                    worker.kill()
+            await asyncio.gather(*self._watching, return_exceptions=True)
 
     async def _watch(self, worker: Worker, command: Sequence[str], broker: str | None) -> None:
         assert worker.process.stdout is not None, "it is a pipe"

@@ -16,6 +16,7 @@ from treasury_watch.adapters.wire import MAX_BYTES, encode_instruction
 from treasury_watch.domain.payment import Instruction
 
 JURISDICTIONS = [f"42{number:04d}" for number in range(100, 116)]  # over all four partitions
+FIRST_SHARE = 8  # times what any other has: so that the model of the first one knows enough to say something
 START = datetime(2025, 3, 25, 8, tzinfo=timezone(timedelta(hours=8)))  # so that a month ends on the way
 FAR_AHEAD = datetime(2999, 1, 1, tzinfo=timezone(timedelta(hours=8)))
 REMEMBERED = 400  # instructions of each jurisdiction that may be delivered again
@@ -45,9 +46,10 @@ def messages(seed: int, partitions: int) -> Iterator[Message]:
     chance = Random(f"load {seed}")
     partition_of = partitioner_of("murmur2", partitions)
     streams = [Stream(each) for each in JURISDICTIONS]
+    sizes = [FIRST_SHARE, *(1 for _ in streams[1:])]
     sorts, shares = [sort for sort, _ in SORTS], [share for _, share in SORTS]
     while True:
-        stream = chance.choice(streams)
+        (stream,) = chance.choices(streams, sizes)
         key = stream.jurisdiction.encode()
         yield chance.choices(sorts, shares)[0](chance, stream, key, partition_of(key), partitions)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import json
 import logging
 import os
@@ -23,6 +24,8 @@ from .sabotage import SABOTAGES
 from .table import complaint, line, table
 from .trial import Outcome, run
 
+HANG_SECONDS = 1_200.0  # all that a trial waits for has limits, which come to less
+
 
 async def run_all(
     trials: Sequence[tuple[str, int]], work: Path, out: Path | None, command: tuple[str, ...] | None
@@ -33,7 +36,9 @@ async def run_all(
     try:
         await broker.start()
         for number, (kind, seed) in enumerate(trials, 1):
+            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
             outcome = await run(kind, seed, broker, work / f"{number:04d}-{kind}-{seed}", command)
+            faulthandler.cancel_dump_traceback_later()
             outcomes.append(outcome)
             say(line(number, outcome))
             for told in [*outcome.findings, *outcome.restarts]:
