@@ -27,7 +27,7 @@ Published = dict[str, list[Any]]
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    sent = [each for each, _ in zip(messages(1, 4), range(1200), strict=False) if each.partition == PARTITION]
+    sent = [each for each, _ in zip(messages(1, 4), range(2400), strict=False) if each.partition == PARTITION]
     payments = [
         SimpleNamespace(offset=offset, timestamp=NOW_MS, key=each.key, value=each.value)
         for offset, each in enumerate(sent)
