@@ -155,7 +155,9 @@ def _dispose(engine: Engine, record: Any) -> str:
         key = record.key.decode()
         if key != given["jurisdiction"]:
             return "wrong"
-        applied = engine.dispose(key, given["instruction_id"], given["disposition_id"], given["disposition"])
+        applied = engine.dispose(
+            key, given["instruction_id"], given["disposition_id"], given["disposition"], given.get("label")
+        )
     except (msgspec.DecodeError, KeyError, AttributeError, TypeError):
         return "wrong"
     return str(applied)

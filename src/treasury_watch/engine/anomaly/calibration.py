@@ -106,13 +106,13 @@ class Calibration:
 def exact(p_value: float) -> Fraction:
     """A p-value as rules compare it and decisions publish it: a decimal number in (0, 1].
 
-    Up to 0.01 the nearest millionth, at least one; above the nearest ten-thousandth; halves go up. So of two p-values
-    the higher one is never the lower afterwards, and what is at most 0.01 afterwards was below 0.01005. Raises
-    ValueError on NaN and OverflowError on infinity.
+    Up to 0.01 the next higher millionth; above the next higher ten-thousandth, or the nearest one where they are within
+    10^-9 of one. So of two p-values the higher one is never the lower afterwards, and what is at most 0.01 afterwards
+    was so before. Raises ValueError on NaN and OverflowError on infinity.
     """
     parts = _FINE if p_value <= _FINE_TO else _COARSE
     over, under = p_value.as_integer_ratio()
-    return Fraction(min(parts, max(1, (2 * parts * over + under) // (2 * under))), parts)
+    return Fraction(min(parts, max(1, -((under - parts * over * 10**9) // (under * 10**9)))), parts)
 
 
 def little(values: array[float]) -> bytes:
