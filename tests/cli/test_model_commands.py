@@ -91,6 +91,24 @@ def test_several_detectors_stand_side_by_side(model: Runner, payments: Path, lab
     assert theirs["state_bytes"] > 0
 
 
+def test_without_a_detector_it_takes_the_model_of_the_rules_and_its_shadow(
+    model: Runner, payments: Path, tmp_path: Path
+) -> None:
+    text = "model: TailSurprise\ntarget: 2%\nshadow: {detector: HalfSpaceTrees, parameters: {n_trees: 2, height: 3}}\n"
+    (tmp_path / "rules" / "model.yaml").write_text(text, encoding="utf-8")
+    found = json.loads(model("model", "evaluate", "--on", payments, "--json").out)["detectors"]
+    assert [(each["detector"], each["target"]) for each in found] == [
+        ("TailSurprise", 0.02),
+        ("HalfSpaceTrees:height=3,n_trees=2,seed=1", 0.02),
+    ]
+    said = json.loads(model("model", "evaluate", "--on", payments, "--json", "--target", 0.1).out)["detectors"]
+    assert [each["target"] for each in said] == [0.1, 0.1]
+    replayed = model("replay", payments)
+    assert "shadow HalfSpaceTrees:height=3,n_trees=2,seed=1: 60 scored, 0 alerts, the model 0, both 0\n" in replayed.out
+    tested = model("rules", "backtest", tmp_path / "rules", "--on", payments, "--against", tmp_path / "rules")
+    assert "\nold: shadow HalfSpaceTrees:height=3,n_trees=2,seed=1: 60 scored" in tested.out
+
+
 def test_without_labels_only_what_needs_none_is_told(model: Runner, payments: Path) -> None:
     status, out, _ = model("model", "evaluate", "--on", payments)
     assert status == 0

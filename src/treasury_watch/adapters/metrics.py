@@ -22,6 +22,7 @@ from prometheus_client import (
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from treasury_watch.adapters.shadow import Counts
 from treasury_watch.domain.payment import HOME_CURRENCY
 from treasury_watch.domain.verdict import (
     DISPOSITION_REASONS,
@@ -112,6 +113,14 @@ class Metrics:
         self._scored = counter("anomaly_scored", "Instructions that the anomaly model has scored, also while warming")
         self._alerts = counter("anomaly_alerts", "Instructions whose p-value is within the share that is to alert")
         self._creeping = counter("anomaly_creeping", "Instructions at which the amounts of a unit have slowly grown")
+        self._shadow = {
+            "scored": counter(
+                "anomaly_shadow_scored", "Instructions that the shadow detector has scored beside the model"
+            ),
+            "alerts": counter("anomaly_shadow_alerts", "Instructions that the shadow detector would alert of"),
+            "both": counter("anomaly_shadow_agreed", "Instructions that both model and shadow detector alert of"),
+            "errors": counter("anomaly_shadow_errors", "Instructions on which the shadow detector failed"),
+        }
         self.batch_size = Histogram(
             "treasury_watch_batch_size", "Messages per batch", buckets=_SIZE_BUCKETS, registry=registry
         )
@@ -200,6 +209,11 @@ class Metrics:
         self._held.inc(float(held))
         self._late.inc(late)
         self._duplicates.inc(duplicates)
+
+    def count_shadow(self, counts: Counts) -> None:
+        """Counts what a shadow detector saw."""
+        for name, metric in self._shadow.items():
+            metric.inc(getattr(counts, name))
 
     def _count_scores(self, scores: Sequence[Anomaly]) -> None:
         p_values = [each.p_value for each in scores if each.p_value is not None]

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import IO, Any
 
 from treasury_watch.adapters.jsonl import Line
+from treasury_watch.adapters.shadow import Shadow, shadow_of
 from treasury_watch.adapters.wire import OTHER_NAMES, UNKNOWN_NAMES, decode_batch, encode_decision
 from treasury_watch.domain.payment import Instruction
 from treasury_watch.domain.verdict import VERDICTS, Decision, Hit, Reason, Refusal
@@ -36,7 +37,9 @@ class Refused:
 
 @dataclass
 class ReplaySummary:
-    """What became of the lines: `lines` is the decisions, the duplicates and everything in `refused`."""
+    """What became of the lines: `lines` is the decisions, the duplicates and everything in `refused`. `shadow` is the
+    shadow detector that judged beside the model, if the rule set has one.
+    """
 
     lines: int = 0
     duplicates: int = 0
@@ -48,6 +51,7 @@ class ReplaySummary:
     seconds: float = 0.0
     ruleset: str = ""
     reference: str = ""
+    shadow: Shadow | None = None
 
     @property
     def decisions(self) -> int:
@@ -72,6 +76,7 @@ class ReplaySummary:
             "per_second": round(self.per_second),
             "ruleset": self.ruleset,
             "reference": self.reference,
+            "shadow": None if self.shadow is None else self.shadow.as_json(),
         }
 
 
@@ -94,7 +99,10 @@ def replay(
     `refused`. `progress` gets the number of lines judged after every batch. The split into batches changes nothing.
     """
     engine = Engine(program)
-    summary = ReplaySummary(ruleset=program.ruleset.hash, reference=program.ruleset.reference)
+    shadow = shadow_of(program.model)
+    if shadow is not None:
+        engine.on_scored = shadow.see
+    summary = ReplaySummary(ruleset=program.ruleset.hash, reference=program.ruleset.reference, shadow=shadow)
     started = time.perf_counter()
     remaining = iter(lines)
     while chunk := list(islice(remaining, batch)):

@@ -234,6 +234,7 @@ def _speaker(out: Path | None) -> Callable[[str], None]:
 
 
 def _show(summary: ReplaySummary, program: Program, *, err: bool) -> None:
+    from treasury_watch.adapters.shadow import told
     from treasury_watch.domain.verdict import VERDICT_LABELS
 
     say = note if err else typer.echo
@@ -259,5 +260,7 @@ def _show(summary: ReplaySummary, program: Program, *, err: bool) -> None:
         say(f"{summary.late:,} were late: judged at their own event time, after newer ones of their partition key")
     if summary.unknown_fields:
         say(f"unknown fields, ignored{by_reason(summary.unknown_fields)}")
+    if summary.shadow is not None:
+        say(told(summary.shadow.as_json()))
     say(f"rules {summary.ruleset}, reference {summary.reference}")
     say(f"{summary.seconds:,.1f} s, {summary.per_second:,.0f} instructions/s")

@@ -29,9 +29,15 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from treasury_watch.adapters.jsonl import Line
+    from treasury_watch.rules.schema import RuleSet
 
 On = Annotated[Path, typer.Option("--on", metavar="FILE", help="Instructions as JSON lines, may be gzipped.")]
-Target = Annotated[float, typer.Option(help="The share of payments that are to alert, between 0 and 1.")]
+Target = Annotated[
+    float | None,
+    typer.Option(
+        help="The share of payments that are to alert, between 0 and 1; default: as the rules say, else 0.01."
+    ),
+]
 PartitionBy = Annotated[
     str | None, typer.Option(metavar="FIELD", help="One model for each value of it; default: as the rules say.")
 ]
@@ -54,10 +60,11 @@ def evaluate(
         typer.Option(
             "--detector",
             metavar="NAME[:key=value,…]",
-            help="TailSurprise, which is the model, or one of river's, such as LODA:n_bins=30. May be repeated.",
+            help="TailSurprise, which is the model, or one of river's, such as LODA:n_bins=30. May be repeated; "
+            "default: the model of the rules and its shadow.",
         ),
     ] = None,
-    target: Target = 0.01,
+    target: Target = None,
     partition_by: PartitionBy = None,
     rules: Rules = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="The report as one HTML page.")] = None,
@@ -68,17 +75,18 @@ def evaluate(
     """
     from treasury_watch.adapters import evaluation
     from treasury_watch.adapters.backtest import source_of
-    from treasury_watch.adapters.detectors import OURS, DetectorError
+    from treasury_watch.adapters.detectors import DetectorError
     from treasury_watch.adapters.jsonl import Lines, UnreadableFile
 
     if html == STANDARD:
         raise Failure("--html -: the result has standard output, so the report needs a file")
     _check(on, target)
-    with failing_on(DetectorError):
-        choices = [evaluation.chosen(each, target) for each in dict.fromkeys(detectors or [OURS])]
     with failing_on(UnreadableFile):
         opened = Lines(on)
-    zone, key = _setting(rules, partition_by)
+    ruleset = _ruleset_of(rules, partition_by)
+    zone, key, aim = _setting(ruleset, partition_by, target)
+    with failing_on(DetectorError):
+        choices = [evaluation.chosen(each, aim) for each in dict.fromkeys(detectors or _detectors_of(ruleset))]
     known = None if labels is None else labels_of(labels)
     source = source_of(on)
     told = Refusals()
@@ -107,7 +115,7 @@ def explain(
     instruction_id: Annotated[str, typer.Argument(metavar="ID", help="Which payment; those before it are learned.")],
     on: On,
     language: Annotated[Language, typer.Option("--lang", help="The language of the reasons.")] = Language.both,
-    target: Target = 0.01,
+    target: Target = None,
     partition_by: PartitionBy = None,
     rules: Rules = None,
     as_json: Json = False,
@@ -121,7 +129,7 @@ def explain(
     from treasury_watch.engine.anomaly import drivers
 
     _check(on, target)
-    zone, key = _setting(rules, partition_by)
+    zone, key, aim = _setting(_ruleset_of(rules, partition_by), partition_by, target)
     days = Days(zone.key)
     with failing_on(UnreadableFile, Unexplained):
         with Lines(on) as lines, progress(f"find {instruction_id}", lines.size, in_bytes=True) as done:
@@ -132,7 +140,7 @@ def explain(
         with Lines(on) as lines, progress("learn", found.line) as done:
             told = _telling(lines, done)
             before = evaluation.payments_of(told, key, days, evaluation.Reading(), lambda refused: None)
-            scored, count = evaluation.scored_after(before, wanted, target)
+            scored, count = evaluation.scored_after(before, wanted, aim)
     result = {
         "instruction_id": instruction_id,
         "line": found.line,
@@ -140,7 +148,7 @@ def explain(
         "learned": count,
         "score": scored.score,
         "p_value": scored.p_value,
-        "target": target,
+        "target": aim,
         "alert": scored.alert,
         "creeping": scored.creeping,
         "drivers": [each._asdict() for each in drivers(wanted.seen, scored)],
@@ -159,17 +167,15 @@ def explain(
     _show_explanation(result, language)
 
 
-def _check(on: Path, target: float) -> None:
+def _check(on: Path, target: float | None) -> None:
     if (on.exists() and not (on.is_file() or on.is_dir())) or str(on) == "-":
         raise Failure(f"{on}: it is read twice, so it must be a file")
-    if not 0.0 < target < 1.0:
+    if target is not None and not 0.0 < target < 1.0:
         raise Failure(f"--target {target:g}: expected a number between 0 and 1")
 
 
-def _setting(rules: Path | None, partition_by: str | None) -> tuple[ZoneInfo, str]:
-    """The zone of local hours and days, and the field of partition-key values."""
-    from zoneinfo import ZoneInfo
-
+def _ruleset_of(rules: Path | None, partition_by: str | None) -> RuleSet:
+    """The rules of a directory, or those that came with the product. Raises Failure, for a wrong `partition_by` too."""
     from treasury_watch.adapters.rulefiles import default_rules, load
     from treasury_watch.domain.payment import FIELDS, field_of
     from treasury_watch.rules import RuleErrors
@@ -178,8 +184,26 @@ def _setting(rules: Path | None, partition_by: str | None) -> tuple[ZoneInfo, st
     if partition_by is not None and field_of(partition_by) is None:
         raise Failure(f"--partition-by: there is no field `{partition_by}`; {did_you_mean(partition_by, FIELDS)}")
     with failing_on(RuleErrors):
-        ruleset = load(rules or default_rules())
-    return ZoneInfo(ruleset.timezone), partition_by or ruleset.partition_by
+        return load(rules or default_rules())
+
+
+def _setting(ruleset: RuleSet, partition_by: str | None, target: float | None) -> tuple[ZoneInfo, str, float]:
+    """The zone of local hours and days, the field of partition-key values, and the share that is to alert."""
+    from zoneinfo import ZoneInfo
+
+    from treasury_watch.engine.anomaly.model import TARGET
+
+    aim = TARGET if ruleset.model is None else float(ruleset.model.target)
+    return ZoneInfo(ruleset.timezone), partition_by or ruleset.partition_by, aim if target is None else target
+
+
+def _detectors_of(ruleset: RuleSet) -> list[str]:
+    """The model of the rules and its shadow."""
+    from treasury_watch.adapters.detectors import OURS
+    from treasury_watch.adapters.shadow import name_of
+
+    shadow = None if ruleset.model is None else ruleset.model.shadow
+    return [OURS] if shadow is None else [OURS, name_of(shadow)]
 
 
 def _telling(lines: Iterable[Line], done: Callable[[int], None]) -> Iterator[Line]:

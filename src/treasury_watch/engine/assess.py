@@ -28,7 +28,7 @@ from treasury_watch.domain.verdict import (
     Verdict,
 )
 from treasury_watch.engine import encoding
-from treasury_watch.engine.anomaly import exact
+from treasury_watch.engine.anomaly import Scored, exact
 from treasury_watch.engine.conditions import Judged
 from treasury_watch.engine.failsafe import failure_hit, must_stop, tell_nobody
 from treasury_watch.engine.ids import fingerprint_in, fingerprint_of, seen_of, us_in
@@ -61,6 +61,7 @@ class Engine:
 
     `on_failure` is told of each instruction on which the rules failed, and of the error; it gets the safe verdict.
     `given_p_value` is what rules see of the next ones where the model says nothing: for tests of rules.
+    `on_scored` is told of each score in order, with the partition-key value; what it does changes nothing.
     """
 
     def __init__(self, program: Program) -> None:
@@ -68,6 +69,7 @@ class Engine:
         self.state = State([*program.series.values()], program.max_lateness_us, program.model)
         self.on_failure: Callable[[Instruction, Exception], None] = tell_nobody
         self.given_p_value: Fraction | None = None
+        self.on_scored: Callable[[str, Scored], None] | None = None
 
     def assess(self, batch: Sequence[Instruction]) -> list[Outcome]:
         """One outcome for each instruction, in order. Instructions are valid as `wire` makes them; any order of event
@@ -136,6 +138,8 @@ class Engine:
                 learned = settled is None or (settled.executed and not settled.failed)
                 effect = state.score(scope, *found, learned)
                 anomaly = told(*found, model_name, settled is not None)
+                if self.on_scored is not None:
+                    self.on_scored(key, found[1])
             if settled is not None and settled.verdict != "pass":
                 state.open_case(scope, instruction_id, us, settled.executed, effect, learned)
             outcomes.append(

@@ -79,6 +79,7 @@ def _side(side: Side) -> dict[str, Any]:
         "verdicts": side.tally.verdicts,
         "held": side.tally.held.as_json(),
         "months": side.tally.months,
+        "shadow": None if side.shadow is None else side.shadow.as_json(),
     }
 
 

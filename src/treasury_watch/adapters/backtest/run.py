@@ -16,6 +16,7 @@ from treasury_watch.adapters.backtest.labels import Labels, Scores
 from treasury_watch.adapters.backtest.tally import Tally
 from treasury_watch.adapters.jsonl import Line
 from treasury_watch.adapters.replay import DEFAULT_BATCH, Refused
+from treasury_watch.adapters.shadow import shadow_of
 from treasury_watch.adapters.wire import decode_batch
 from treasury_watch.domain.payment import Instruction, microseconds
 from treasury_watch.domain.verdict import Decision, Outcome, Refusal
@@ -26,7 +27,7 @@ from treasury_watch.rules.schema import Rule, RuleSet
 
 
 class Side:
-    """A rule set at work on the file: its engine, and what is counted of its decisions."""
+    """A rule set at work on the file: its engine, what is counted of its decisions, and its shadow detector."""
 
     def __init__(self, name: str, ruleset: RuleSet, max_lateness: timedelta, labels: Labels | None) -> None:
         self.name = name
@@ -38,6 +39,9 @@ class Side:
         self.zone = program.days.zone
         self.engine = Engine(program)
         self.engine.on_failure = raise_failure
+        self.shadow = shadow_of(program.model)
+        if self.shadow is not None:
+            self.engine.on_scored = self.shadow.see
         self.tally = Tally(program)
         self.scores = None if labels is None else Scores(labels)
         self.duplicates = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +18,18 @@ from treasury_watch.adapters.kafka.driver import Batch
 from treasury_watch.adapters.kafka.publisher import Judged, Publisher, Sent, acknowledged
 from treasury_watch.adapters.kafka.statelog import StateLog
 from treasury_watch.adapters.metrics import Metrics
+from treasury_watch.adapters.shadow import Shadow, shadow_of
 from treasury_watch.adapters.wire import decode_batch
 from treasury_watch.domain.payment import Instruction, microseconds
 from treasury_watch.domain.verdict import Decision, Refusal
 from treasury_watch.engine import Engine, Program
+from treasury_watch.engine.anomaly import Scored
 from treasury_watch.engine.failsafe import place_of
 
 log = logging.getLogger(__name__)
 
 SLICE = 500  # messages judged without letting anything else run: about 15 ms
+SHADOW_SLICE = 50  # payments that a shadow sees likewise
 _TOLD_SECONDS = 10.0  # where judging failed is said once in that time; the metric counts every payment
 MOST_UNWRITTEN = 20_000  # payments whose effects wait to be written; then the next ones wait, too
 
@@ -67,6 +71,8 @@ class Partition:
         self._writing = asyncio.Lock()
         self._turn = asyncio.Lock()  # held from the beginning of a batch until it is done or has failed
         self._settling: asyncio.Task[None] | None = None
+        self._shadow: Shadow | None = None
+        self._scored: list[tuple[str, Scored]] = []  # what the shadow is to see, once the verdicts are out
 
     @property
     def program(self) -> Program:
@@ -209,7 +215,12 @@ class Partition:
         """Applies the control inputs that are due: first on record, then in force. What fails is told `on_failure`.
 
         What was published before this worker had the partition was judged without them, and is judged again so.
+        A shadow detector that the rules ask for begins here, so before the first batch, and after a change of rules.
         """
+        await self._apply_due()
+        await self._begin_shadow()
+
+    async def _apply_due(self) -> None:
         applying = self.applying
         if applying is None or self._failed:
             return
@@ -261,9 +272,33 @@ class Partition:
             self._metrics.state_bytes.inc(await self._log.write(self._log.changes(self.position)))
             if batch is not None:
                 batch.done()
+        if program.model != self.program.model:
+            self._shadow = self._engine.on_scored = None
         self._engine.switch(program)
         self._metrics.judges_by(program.ruleset)
         log.info("partition %d: judged by %s from offset %d on", self.number, program.ruleset.hash, self.position)
+
+    async def _begin_shadow(self) -> None:
+        """Has the shadow detector see what is scored from now on, if the rules ask for one that does not yet."""
+        shadow = shadow_of(self.program.model)
+        if shadow is None or self._shadow is not None:
+            return
+        await asyncio.to_thread(shadow.prepare)
+        gc.freeze()  # as when the worker starts: no collection is to go through what was imported
+        if self._shadow is None and self.program.model == shadow.block:
+            self._shadow = shadow
+            self._engine.on_scored = lambda key, scored: self._scored.append((key, scored))
+
+    async def _show(self) -> None:
+        """Shows the shadow what was scored; others go on in between."""
+        shadow, scored, self._scored = self._shadow, self._scored, []
+        if shadow is None:
+            return
+        for start in range(0, len(scored), SHADOW_SLICE):
+            for key, each in scored[start : start + SHADOW_SLICE]:
+                shadow.see(key, each)
+            self._metrics.count_shadow(shadow.taken())
+            await asyncio.sleep(0)
 
     async def idle(self) -> None:
         """Waits until the batch that was begun is done, or has failed."""
@@ -291,6 +326,7 @@ class Partition:
             else:
                 self._undone = batch
             self._count([self.publisher.unpublished(each) for each in judged])
+            await self._show()
         except Exception as error:
             self._fail(error)
         finally:

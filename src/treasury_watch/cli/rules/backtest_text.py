@@ -16,6 +16,8 @@ WIDE = 120  # columns of a terminal that has room for titles
 
 def show(result: dict[str, Any]) -> None:
     """Prints the result of a back-test."""
+    from treasury_watch.adapters.shadow import told
+
     file, say = result["file"], typer.echo
     _show_rules(result)
     if result["against"]:
@@ -33,6 +35,9 @@ def show(result: dict[str, Any]) -> None:
         say(f"held: {_money(result['held'])}")
     else:
         say("nothing could be judged, so nothing is shown about the rules")
+    for side, name in ((result, ""), (result["against"], "old: ")):
+        if side and side["shadow"]:
+            say(f"{name}{told(side['shadow'])}")
     say(f"file {file['name']} {file['sha256']}")
     say(f"rules {result['ruleset']['hash']}, reference {result['ruleset']['reference']}")
 
