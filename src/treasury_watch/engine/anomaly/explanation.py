@@ -40,20 +40,23 @@ class _Told(NamedTuple):
 
 def drivers(seen: Observation, scored: Scored) -> tuple[Driver, ...]:
     """The largest parts of a score, at most three, the largest first; none where nothing was odd."""
+    surprises = scored.surprises
     parts = [
         (weight * surprise * surprise, at)
-        for at, (weight, surprise) in enumerate(zip(scored.weights, scored.surprises, strict=True))
+        for at, (weight, surprise) in enumerate(zip(scored.weights, surprises, strict=True))
         if surprise > 0.0
     ]
     parts.sort(key=lambda part: (-part[0], part[1]))
-    return tuple(_driver(seen, scored, at, part / scored.score) for part, at in parts[:MOST] if part > 0.0)
+    measured = scored.measured
+    return tuple(
+        _driver(at, part / scored.score, surprises[at], seen, measured) for part, at in parts[:MOST] if part > 0.0
+    )
 
 
-def _driver(seen: Observation, scored: Scored, at: int, share: float) -> Driver:
-    name, value = NAMES[at], scored.measured.values[at]
+def _driver(at: int, share: float, surprise: float, seen: Observation, measured: Measured) -> Driver:
+    name, value = NAMES[at], measured.values[at]
     assert value is not None  # what is missing is no surprise
-    surprise = scored.surprises[at]
-    return Driver(name, value, surprise, share, *_SENTENCES[name](_Told(value, surprise, seen, scored.measured)))
+    return Driver(name, value, surprise, share, *_SENTENCES[name](_Told(value, surprise, seen, measured)))
 
 
 def _times(ratio: float) -> str:
