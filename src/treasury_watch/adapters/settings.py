@@ -16,6 +16,7 @@ from treasury_watch.adapters.secretfiles import SecretFileError, read_password
 from treasury_watch.engine.failsafe import SafeVerdict
 
 PREFIX = "TREASURY_WATCH_"
+_SECRET = ("sasl_password", "database_url")
 _HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
 
 
@@ -86,6 +87,10 @@ class Settings(BaseSettings):
     signing_key_file: Annotated[Path | None, Field(description="a PEM file of an Ed25519 private key")] = None
     author_keys: Annotated[str | None, Field(description="files or directories of public keys")] = None
     approver_keys: Annotated[str | None, Field(description="files or directories of public keys")] = None
+    database_url: Annotated[
+        SecretStr | None, Field(description="where cases are kept, such as postgresql://login:password@host:5432/name")
+    ] = None
+    database_url_file: Annotated[Path | None, Field(description="a file that holds that address")] = None
 
     @model_validator(mode="after")
     def _security_is_whole(self) -> Settings:
@@ -98,6 +103,8 @@ class Settings(BaseSettings):
         protocol = f"{PREFIX}SECURITY_PROTOCOL is {self.security_protocol}"
         if self.sasl_password and self.sasl_password_file:
             yield f"{PREFIX}SASL_PASSWORD, {PREFIX}SASL_PASSWORD_FILE: expected one of them, found both"
+        if self.database_url and self.database_url_file:
+            yield f"{PREFIX}DATABASE_URL, {PREFIX}DATABASE_URL_FILE: expected one of them, found both"
         password = self.sasl_password or self.sasl_password_file
         if self.sasl and not (self.sasl_username and password):
             yield (
@@ -131,6 +138,14 @@ class Settings(BaseSettings):
             return self.sasl_password.get_secret_value() if self.sasl_password else ""
         return read_password(self.sasl_password_file)
 
+    def database(self) -> str:
+        """Where cases are kept, with the password, read anew from its file where there is one; empty where neither is
+        set. Raises SecretFileError.
+        """
+        if self.database_url_file is None:
+            return self.database_url.get_secret_value() if self.database_url else ""
+        return read_password(self.database_url_file)
+
     @property
     def max_lateness(self) -> timedelta:
         return timedelta(days=self.max_lateness_days)
@@ -156,5 +171,5 @@ def _complaint(error: Any) -> str:
         return str(error["ctx"]["error"])
     name = str(error["loc"][0])
     expected = Settings.model_fields[name].description
-    found = "a value that is not valid" if name == "sasl_password" else repr(str(error["input"])[:100])
+    found = "a value that is not valid" if name in _SECRET else repr(str(error["input"])[:100])
     return f"{PREFIX}{name.upper()}: expected {expected}, found {found}"

@@ -27,6 +27,7 @@ from treasury_watch.cli import (
     model,
     reference,
     rules,
+    sink,
     state,
     verify,
 )
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 demo.register(app)
 kafka.register(app)
+sink.register(app)
 acls.register(app)
 keys.register(app)
 verify.register(app)

@@ -1,0 +1,140 @@
+"""A PostgreSQL of our own: a cluster in a temporary directory, on loopback and a free port, ended by its pid."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from treasury_watch.adapters.embedded import free_port
+
+_LOGIN: Final = "postgres"  # of the server, and the account that it runs as where we are root, which it refuses
+_START_SECONDS: Final = 30.0
+_PROGRAMS: Final = ("initdb", "postgres")
+
+
+class NotInstalled(Exception):
+    """There is no PostgreSQL on this machine: one line that says what to install."""
+
+
+class Server:
+    """A PostgreSQL server, with options such as `fsync=off`; started and stopped as often as wanted."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self._options = [part for option in options for part in ("-c", option)]
+        self._folder = folder
+        self._programs = _programs()
+        self._account = _account()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._made = 0
+        if self._account:
+            shutil.chown(folder, self._account)
+        data = str(folder / "data")
+        wanted = ["--auth=trust", "--encoding=UTF8", "--no-locale", f"--username={_LOGIN}", "--no-sync", data]
+        assert self._run("initdb", *wanted).wait() == 0, (folder / "log").read_text()
+
+    def start(self) -> None:
+        """Starts it, and waits until it answers."""
+        process = self._run(
+            "postgres",
+            *("-D", str(self._folder / "data"), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
+            *("-c", "max_connections=50", *self._options),
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                psycopg.connect(self.url(_LOGIN), connect_timeout=2).close()
+                return
+            except psycopg.OperationalError:
+                assert process.poll() is None, (self._folder / "log").read_text()
+                assert time.monotonic() < deadline, (self._folder / "log").read_text()
+                time.sleep(0.05)
+
+    def stop(self, with_signal: signal.Signals = signal.SIGINT) -> None:
+        """Ends it: SIGINT at once but in order, SIGQUIT as if the power went."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(with_signal)
+            self._process.wait(_START_SECONDS)
+
+    def database(self, like: str = "template1") -> str:
+        """The name of a new database, empty or like another one that nobody is connected to."""
+        self._made += 1
+        name = f"cases_{self._made}"
+        with psycopg.connect(self.url(_LOGIN), autocommit=True) as connection:
+            wanted = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            connection.execute(wanted.format(sql.Identifier(name), sql.Identifier(like)))
+        return name
+
+    def url(self, database: str, **others: Any) -> str:
+        """The address of a database, with the login that may do everything."""
+        given = {"host": "127.0.0.1", "port": self.port, "user": _LOGIN, "dbname": database}
+        return make_conninfo(**{**given, **others})
+
+    def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._programs / program), *arguments],
+                cwd=self._folder,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self._account,
+                group=self._account and pwd.getpwnam(self._account).pw_gid,
+                extra_groups=[] if self._account else None,
+            )
+        return self._process
+
+
+@contextmanager
+def postgresql(*options: str) -> Iterator[Server]:
+    """A running server, on data of its own that is deleted at the end. Raises NotInstalled."""
+    folder = Path(tempfile.mkdtemp(prefix="treasury-watch-postgresql-"))
+    try:
+        server = Server(folder, *options)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop(signal.SIGQUIT)  # what it would still write is deleted
+    finally:
+        shutil.rmtree(folder)
+
+
+def _programs() -> Path:
+    """The newest programs of PostgreSQL: on the path, or where Debian puts them. Raises NotInstalled."""
+    found = shutil.which("postgres")
+    folders = [Path(found).parent] if found else []
+    debian = Path("/usr/lib/postgresql")
+    folders += sorted(debian.glob("*/bin"), key=lambda each: float(each.parent.name), reverse=True)
+    for folder in folders:
+        if all((folder / each).is_file() for each in _PROGRAMS):
+            return folder
+    raise NotInstalled(
+        "there is no PostgreSQL; install one (Debian: apt-get install --no-install-recommends postgresql)"
+    )
+
+
+def _account() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    for name in (_LOGIN, "nobody"):
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    raise NotInstalled("PostgreSQL refuses to run as root, and there is no account `postgres` or `nobody` for it")
