@@ -21,7 +21,8 @@ LEFT_OUT = {  # for operators
     for name in (
         "rebuild_seconds", "rebuilt_instructions_total", "restored_partitions_total", "state_bytes_total",
         "suppressed_outputs_total", "fenced_total", "control_inputs_total",
-        "standby_partitions",
+        "standby_partitions", "anomaly_shadow_scored_total", "anomaly_shadow_alerts_total",
+        "anomaly_shadow_agreed_total", "anomaly_shadow_errors_total",
     )
 }  # fmt: skip
 

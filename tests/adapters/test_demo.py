@@ -55,10 +55,8 @@ def until_a_payment_is_held(process: subprocess.Popen[str]) -> str:
 
 @pytest.mark.slow
 def test_it_ends_by_itself_and_every_payment_has_its_decision() -> None:
-    began = time.monotonic()
     with demo("--seconds", "3", "--lang", "zh") as process:
         held = until_a_payment_is_held(process)
-        assert time.monotonic() - began < 20  # 10 on a machine that does nothing else
         assert re.search(r"[A-Z]+-\d+ [^A-Za-z]+$", held.strip()), "a reason in Chinese only"
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -87,7 +85,7 @@ def test_an_interrupt_ends_it_with_a_summary_and_its_children_are_gone(sent: sig
 @pytest.mark.slow
 def test_an_interrupt_while_it_starts_leaves_nothing_behind() -> None:
     with demo() as process:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while len(children := children_of(process.pid)) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.02)
