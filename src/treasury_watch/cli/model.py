@@ -1,4 +1,4 @@
-"""`model`: what the anomaly model makes of a file: `model evaluate`, `model explain`."""
+"""`model`: how good the anomaly model is on past payments, why one is odd, what it knows, and history for it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -16,6 +17,7 @@ from treasury_watch.cli.console import (
     by_reason,
     emit_json,
     failing_on,
+    note,
     on_one_line,
     output_file,
     progress,
@@ -26,8 +28,7 @@ from treasury_watch.cli.payments import Refusals, labels_of
 from treasury_watch.cli.rules.arguments import Language
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
+    from treasury_watch.adapters.inspection import Known
     from treasury_watch.adapters.jsonl import Line
     from treasury_watch.rules.schema import RuleSet
 
@@ -44,8 +45,10 @@ PartitionBy = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="The anomaly model on past payments: how good it is, why a payment is odd.")
-    for command in (evaluate, explain):
+    from treasury_watch.cli.state import warm
+
+    group = typer.Typer(help="The anomaly model: how good it is, why a payment is odd, what it knows, history for it.")
+    for command in (evaluate, explain, inspect, warm):
         group.command()(command)
     app.add_typer(group, name="model")
 
@@ -167,6 +170,109 @@ def explain(
     _show_explanation(result, language)
 
 
+def inspect(
+    on: Annotated[
+        Path | None,
+        typer.Option("--on", metavar="FILE", help="Learn these instructions; default: the states of the workers."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="VALUE", help="The model of this partition-key value, in detail.")
+    ] = None,
+    rules: Rules = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="One HTML page with charts; without --key of the model that has learned most."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Shows what the anomaly models know: of a file, or as it stands in what workers have written. Nothing is changed.
+
+    Exit status 1 when lines were refused, a state is damaged, or there is no model.
+    """
+    from treasury_watch.adapters import inspection
+
+    if html == STANDARD:
+        raise Failure("--html -: the result has standard output, so the report needs a file")
+    models, result = _of_states(rules) if on is None else _of_file(on, rules)
+    result["shown"] = None
+    wanted = _wanted(models, key, result["partition_by"])
+    if wanted is None and html is not None:
+        wanted = max(models, key=lambda each: each.model.core.whole[0], default=None)
+    if wanted is not None:
+        zone = ZoneInfo(result["timezone"])
+        result["shown"] = inspection.overview(wanted, zone) | inspection.details(wanted)
+    if html is not None:
+        from treasury_watch.adapters.inspection_page import page_of
+
+        with output_file(html, reads=on) as page:
+            assert page is not None
+            page.write(page_of(result).encode())
+    if as_json:
+        emit_json(result)
+    else:
+        from treasury_watch.cli.inspection_text import show
+
+        show(result | ({"shown": None} if key is None else {}))
+    for each in result["damaged"]:
+        note(f"partition {each['partition']}: {each['problem']}")
+    if result["refused"] or result["damaged"] or not models:
+        raise typer.Exit(1)
+
+
+def _of_file(on: Path, rules: Path | None) -> tuple[list[Known], dict[str, Any]]:
+    """The models that learn a file, and the result but for `shown`."""
+    from treasury_watch.adapters import inspection
+    from treasury_watch.adapters.backtest import source_of
+    from treasury_watch.adapters.jsonl import Lines, UnreadableFile
+
+    _check(on, None)
+    with failing_on(UnreadableFile):
+        opened = Lines(on)
+    zone, by, target = _setting(_ruleset_of(rules, None), None, None)
+    source = source_of(on)
+    told = Refusals()
+    with failing_on(UnreadableFile), opened as lines, progress(f"learn {on.name}", lines.size, in_bytes=True) as done:
+        models, reading = inspection.learned(lines, by, zone, target, told, lambda _: done(lines.position))
+    told.close()
+    result = inspection.as_json(models, zone, by, target)
+    result["source"] = {"name": source.name, "sha256": f"sha256:{source.sha256}"}
+    return models, result | {"refused": dict(sorted(reading.refused.items())), "damaged": []}
+
+
+def _of_states(rules: Path | None) -> tuple[list[Known], dict[str, Any]]:
+    """The models in the states of all partitions, and the result but for `shown`."""
+    from dataclasses import asdict
+
+    from treasury_watch.adapters import inspection
+    from treasury_watch.cli.kafka import settings_of_environment, talking
+    from treasury_watch.cli.state import program_of
+
+    settings = settings_of_environment()
+    program = program_of(settings, rules)
+    if program.model is None:
+        raise Failure("the rules name no model, so workers keep none; `--on FILE` learns a file")
+    numbers = range(settings.partitions)
+    with progress("inspect", len(numbers)) as done:
+        models, damaged = talking(lambda: inspection.restored(settings, program, numbers, done))
+    zone, by, target = _setting(program.ruleset, None, None)
+    result = inspection.as_json(models, zone, by, target)
+    result["source"] = {"name": settings.topic("state"), "sha256": None}
+    return models, result | {"refused": {}, "damaged": [asdict(each) for each in damaged]}
+
+
+def _wanted(models: list[Known], key: str | None, partition_by: str) -> Known | None:
+    from treasury_watch.rules.diagnostics import did_you_mean
+
+    if key is None:
+        return None
+    for each in models:
+        if each.key == key:
+            return each
+    raise Failure(f"--key {key}: no model of this {partition_by}; {did_you_mean(key, (each.key for each in models))}")
+
+
 def _check(on: Path, target: float | None) -> None:
     if (on.exists() and not (on.is_file() or on.is_dir())) or str(on) == "-":
         raise Failure(f"{on}: it is read twice, so it must be a file")
@@ -189,8 +295,6 @@ def _ruleset_of(rules: Path | None, partition_by: str | None) -> RuleSet:
 
 def _setting(ruleset: RuleSet, partition_by: str | None, target: float | None) -> tuple[ZoneInfo, str, float]:
     """The zone of local hours and days, the field of partition-key values, and the share that is to alert."""
-    from zoneinfo import ZoneInfo
-
     from treasury_watch.engine.anomaly.model import TARGET
 
     aim = TARGET if ruleset.model is None else float(ruleset.model.target)

@@ -9,12 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from treasury_watch.cli.console import Failure, Json, by_reason, emit_json, failing_on, note, progress, show_table
+from treasury_watch.cli.console import (
+    Failure,
+    Json,
+    by_reason,
+    emit_json,
+    failing_on,
+    note,
+    on_one_line,
+    progress,
+    show_table,
+)
 from treasury_watch.cli.files import SHOWN_REFUSALS, Rules
 
 if TYPE_CHECKING:
     from treasury_watch.adapters.history import Feed
+    from treasury_watch.adapters.settings import Settings
     from treasury_watch.domain.calendar import Days
+    from treasury_watch.engine import Program
     from treasury_watch.rules.schema import RuleSet
 
 
@@ -42,9 +54,9 @@ def warm(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Feeds payments of before the topic to workers, for their next start.
+    """Feeds payments of before the topic to workers, for their next start: it warms windows and the anomaly model.
 
-    Nothing is fed, and the exit status is 1, when a line is no instruction.
+    `state warm` and `model warm` are the same. Nothing is fed, and the exit status is 1, when a line is no instruction.
     """
     from treasury_watch.adapters import history
     from treasury_watch.adapters.jsonl import Lines, UnreadableFile
@@ -93,10 +105,11 @@ def warm(
     if fed is None and not refused:
         raise Failure(f"{lines.name}: no payments")
     covered = _covered(fed, feeds, ruleset, days) if fed else {}
+    scores = _scores(feeds, ruleset, settings) if fed else None
     if as_json:
-        emit_json(_as_json(fed, dict(sorted(refused.items())), covered))
+        emit_json(_as_json(fed, dict(sorted(refused.items())), covered, scores))
     elif fed:
-        _show(fed, covered)
+        _show(fed, covered, scores, ruleset.partition_by)
     else:
         typer.echo(
             f"nothing is fed, since windows would lack the payments of {count:,} refused lines{by_reason(refused)}"
@@ -116,14 +129,10 @@ def verify(partitions: Partitions = None, rules: Rules = None, as_json: Json = F
     Nothing is changed. With other rules than the workers' the digests differ.
     """
     from treasury_watch.adapters.kafka.stateadmin import verify_states
-    from treasury_watch.adapters.rulefiles import default_rules, load
     from treasury_watch.cli.kafka import settings_of_environment, talking
-    from treasury_watch.engine import Program
-    from treasury_watch.rules import RuleErrors
 
     settings = settings_of_environment()
-    with failing_on(RuleErrors):
-        program = Program(load(rules or settings.rules_dir or default_rules()), settings.max_lateness)
+    program = program_of(settings, rules)
     numbers = _numbers(partitions, settings.partitions)
     with progress("verify", len(numbers)) as done:
         reports = talking(lambda: verify_states(settings, program, numbers, done))
@@ -169,6 +178,16 @@ def rebuild(
     typer.echo(f"partitions {told}: built from the payments again when workers are started")
 
 
+def program_of(settings: Settings, rules: Path | None) -> Program:
+    """The rules that the workers have, if they are given the same, ready to make engines of their states."""
+    from treasury_watch.adapters.rulefiles import default_rules, load
+    from treasury_watch.engine import Program
+    from treasury_watch.rules import RuleErrors
+
+    with failing_on(RuleErrors):
+        return Program(load(rules or settings.rules_dir or default_rules()), settings.max_lateness)
+
+
 def _numbers(partitions: list[int] | None, count: int) -> list[int]:
     wrong = [each for each in partitions or () if each >= count]
     if wrong:
@@ -187,7 +206,23 @@ def _covered(fed: Feed, feeds: list[Feed], ruleset: RuleSet, days: Days) -> dict
     return {rule: moment_of(us).astimezone(days.zone) for rule, us in found.items() if us > ANCIENT}
 
 
-def _as_json(fed: Feed | None, refused: dict[str, int], covered: dict[str, datetime]) -> dict[str, Any]:
+def _scores(feeds: list[Feed], ruleset: RuleSet, settings: Settings) -> dict[str, int] | None:
+    """How many scores the history gives each model, by partition-key value; `None` where the rules have no model."""
+    from treasury_watch.adapters.history import HistoryError
+    from treasury_watch.adapters.inspection import given
+    from treasury_watch.engine import Program
+
+    if ruleset.model is None:
+        return None
+    with failing_on(HistoryError):
+        return dict(sorted(given(feeds, Program(ruleset, settings.max_lateness)).items()))
+
+
+def _as_json(
+    fed: Feed | None, refused: dict[str, int], covered: dict[str, datetime], scores: dict[str, int] | None
+) -> dict[str, Any]:
+    from treasury_watch.engine.anomaly.calibration import WARM
+
     return {
         "fed": None
         if fed is None
@@ -209,10 +244,13 @@ def _as_json(fed: Feed | None, refused: dict[str, int], covered: dict[str, datet
         },
         "refused": refused,
         "covered_from": {rule: moment.isoformat() for rule, moment in sorted(covered.items())},
+        "model": None if scores is None else {"warm_at": WARM, "scores": scores},
     }
 
 
-def _show(fed: Feed, covered: dict[str, datetime]) -> None:
+def _show(fed: Feed, covered: dict[str, datetime], scores: dict[str, int] | None, partition_by: str) -> None:
+    from treasury_watch.engine.anomaly.calibration import WARM
+
     manifest = fed.manifest
     zone = manifest.start.tzinfo
     rows = [
@@ -231,3 +269,10 @@ def _show(fed: Feed, covered: dict[str, datetime]) -> None:
         f"with the topic beginning by {manifest.end.isoformat()}, every{' other' if late else ''} rule has all its "
         "history. Restart the workers to have it read"
     )
+    if scores:
+        rows_scores = [
+            (on_one_line(key), min(count, WARM), "yes" if count >= WARM else f"lacks {WARM - count:,}")
+            for key, count in scores.items()
+        ]
+        title = f"Scores that history gives the anomaly model, of the {WARM:,} that a p-value needs"
+        show_table((partition_by, "scores", "warm"), rows_scores, title=title)

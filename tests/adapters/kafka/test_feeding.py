@@ -11,7 +11,7 @@ import pytest
 
 from tests.adapters.kafka.records import NOON_MS, FakeRecord
 from tests.builders import SHANGHAI, make_instruction
-from tests.rulesets import HOUR, aggregate, leaf, make_rule, make_ruleset, ref
+from tests.rulesets import HOUR, aggregate, leaf, make_rule, make_ruleset, modelled, ref
 from treasury_watch.adapters.history import Feed, feed, feeds_of
 from treasury_watch.adapters.jsonl import Line
 from treasury_watch.adapters.kafka.admission import Admission, complete_from
@@ -22,7 +22,7 @@ from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings, load_settings
 from treasury_watch.adapters.wire import encode_instruction
 from treasury_watch.domain.calendar import Days
-from treasury_watch.domain.verdict import Decision
+from treasury_watch.domain.verdict import Anomaly, Decision
 from treasury_watch.engine import Engine, Program
 
 NOON = datetime(2025, 3, 5, 12, tzinfo=SHANGHAI)  # as of the records
@@ -57,8 +57,8 @@ def feeds(settings: Settings, *instructions: Any, **days: Any) -> list[Feed]:
 class Setting:
     """A partition whose topic begins at an offset."""
 
-    def __init__(self, position: int, fed: Sequence[Feed] = ()) -> None:
-        self.engine = Engine(PROGRAM)
+    def __init__(self, position: int, fed: Sequence[Feed] = (), program: Program = PROGRAM) -> None:
+        self.engine = Engine(program)
         admission = Admission("jurisdiction", lambda key: 0, 0)
         self.partition = Partition(0, self.engine, admission, Metrics(RULESET), position, self.fail, NO_PUBLISHER, fed)
         self.fed = fed
@@ -196,3 +196,16 @@ async def test_taking_history_is_abandoned_when_told_so(settings: Settings) -> N
     setting = Setting(0, feeds(settings, pay(1, -1)))
     await take_history(setting.partition, setting.fed, Held(None, set()), lambda: True)
     assert setting.engine.state.entries()["entries"] == 0
+
+
+@pytest.mark.parametrize(("count", "warm"), [(1_999, False), (2_000, True)])
+async def test_the_model_learns_history_so_that_the_next_payment_has_a_p_value(
+    settings: Settings, count: int, warm: bool
+) -> None:
+    history = [pay(number, -number / 60, budget_unit=f"U{number % 7}") for number in range(1, count + 1)]
+    setting = Setting(7, feeds(settings, *history), Program(modelled(RULESET), max_lateness=timedelta(days=31)))
+    await setting.take(BEGIN)
+    (outcome,) = setting.engine.assess([pay(0, 1)])
+    assert isinstance(outcome, Decision)
+    assert isinstance(outcome.anomaly, Anomaly)
+    assert (outcome.anomaly.p_value is not None) == warm
