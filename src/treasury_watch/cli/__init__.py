@@ -19,6 +19,7 @@ from treasury_watch import __version__
 from treasury_watch.cli import (
     acls,
     audit,
+    cases,
     demo,
     disposition,
     files,
@@ -43,6 +44,7 @@ app = typer.Typer(
 demo.register(app)
 kafka.register(app)
 sink.register(app)
+cases.register(app)
 acls.register(app)
 keys.register(app)
 verify.register(app)

@@ -56,7 +56,9 @@ CREATE TABLE cases.payment_case (
     PRIMARY KEY (source_topic, source_partition, source_offset, day)
 ) PARTITION BY RANGE (day);
 
-CREATE INDEX case_by_instruction ON cases.payment_case (jurisdiction, instruction_id);
+CREATE INDEX case_by_instruction ON cases.payment_case (instruction_id, jurisdiction);
+
+CREATE INDEX case_by_decision ON cases.payment_case (decision_id);
 
 CREATE INDEX case_by_time ON cases.payment_case (event_time DESC);
 
@@ -64,7 +66,8 @@ CREATE INDEX case_by_unit ON cases.payment_case (budget_unit, event_time DESC);
 
 CREATE INDEX case_by_rule ON cases.payment_case USING gin (rules);
 
-CREATE INDEX case_open ON cases.payment_case (event_time DESC) WHERE disposition IS NULL;
+-- As the views say it, so that they use it.
+CREATE INDEX case_open ON cases.payment_case (event_time DESC) WHERE coalesce(disposition, 'open') = 'open';
 
 CREATE INDEX case_labelled ON cases.payment_case (label) WHERE label IS NOT NULL;
 

@@ -106,7 +106,7 @@ SELECT
     sum(greatest(amount, 0)) AS amount,
     min(event_time) AS oldest
 FROM cases.payment_case
-WHERE disposition IS NULL AND verdict IN ('intercept', 'prohibit')
+WHERE coalesce(disposition, 'open') = 'open' AND verdict IN ('intercept', 'prohibit')
 GROUP BY jurisdiction, currency;
 
 CREATE VIEW cases.rule_precision AS
