@@ -139,10 +139,11 @@ def verify(partitions: Partitions = None, rules: Rules = None, as_json: Json = F
     if as_json:
         emit_json([asdict(each) for each in reports])
     else:
-        columns = ("partition", "next payment", "scopes", "keys", "entries", "ids", "cases", "digest")
+        columns = ("partition", "next payment", "scopes", "keys", "entries", "ids", "cases", "entities", "digest")
         rows = [
             (str(each.partition), *("-" if cell is None else cell for cell in (
-                each.position, each.scopes, each.keys, each.entries, each.ids, each.cases, (each.digest or "-")[:23]
+                each.position, each.scopes, each.keys, each.entries, each.ids, each.cases, each.entities,
+                (each.digest or "-")[:23],
             )))
             for each in reports
         ]  # fmt: skip

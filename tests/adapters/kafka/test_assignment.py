@@ -40,6 +40,7 @@ class Group:
         self.asked = asyncio.Event()
         self.answer = asyncio.Event()
         self.answer.set()
+        self.done: dict[TP, int] = {}
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, int | None]:
         self.asked.set()
@@ -51,6 +52,9 @@ class Group:
 
     def assignment(self) -> set[TP]:
         return set()
+
+    def batch_done(self, tp: TP, next_offset: int) -> None:
+        self.done[tp] = next_offset
 
 
 class Outbox:
@@ -371,6 +375,20 @@ async def test_what_was_applied_to_payments_that_were_deleted_unread_is_applied_
     await setting.take_over(P0, group=Shortened(p0=4))
     assert setting.assignment.positions() == {P0: 10}
     assert setting.steered.followed == [4]
+
+
+@pytest.mark.parametrize(("committed", "done"), [(3, {P0: 5}), (5, {})])
+async def test_what_a_predecessor_wrote_and_did_not_commit_is_committed_though_nothing_comes(
+    setting: Setting, committed: int, done: dict[TP, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def end_of_payments(*_: Any) -> int:
+        return 5
+
+    monkeypatch.setattr(assignment, "end_of_payments", end_of_payments)
+    setting.states.position = 5
+    group = Group(p0=committed)
+    assert await setting.take_over(P0, group=group)
+    assert group.done == done
 
 
 @pytest.mark.parametrize(("committed", "state", "held"), [(3, 3, True), (4, 3, False), (3, 4, False)])

@@ -12,6 +12,7 @@ from treasury_watch.adapters.kafka import ending
 from treasury_watch.adapters.kafka.app import App
 from treasury_watch.adapters.kafka.connection import BrokerError
 from treasury_watch.adapters.kafka.fencing import Fenced
+from treasury_watch.adapters.kafka.publisher import PublishError
 
 HANGING = """
 import asyncio, logging, signal, sys, time
@@ -51,8 +52,8 @@ class Crashing(App):
 
 
 @pytest.mark.parametrize("told_to_stop", [False, True])
-@pytest.mark.parametrize("error", [Fenced(2), BrokerError("no right")])
-async def test_only_one_that_is_stopping_anyway_may_be_replaced_without_a_failure(
+@pytest.mark.parametrize("error", [Fenced(2), PublishError("closed"), BrokerError("no right")])
+async def test_only_one_that_is_stopping_anyway_may_be_kept_from_publishing_without_a_failure(
     told_to_stop: bool, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ending, "STOP_SECONDS", 3600.0)
@@ -60,4 +61,4 @@ async def test_only_one_that_is_stopping_anyway_may_be_replaced_without_a_failur
     app.told_to_stop = told_to_stop
     app.stop_loudly(error)
     await asyncio.sleep(0)
-    assert app.reasons == ([] if told_to_stop and isinstance(error, Fenced) else [error])
+    assert app.reasons == ([] if told_to_stop and not isinstance(error, BrokerError) else [error])

@@ -53,10 +53,10 @@ class App(faust.App):
         return self.batches
 
     def stop_loudly(self, error: Exception) -> None:
-        """Ends the worker with status 1 for what keeps it from working; one that is stopping and was replaced meanwhile
-        has lost nothing.
+        """Ends the worker with status 1 for what keeps it from working. One that is stopping loses nothing by what it
+        cannot publish any more, as it was replaced or its producer is closed: whoever is next publishes it.
         """
-        if self.told_to_stop and isinstance(error, Fenced):
+        if self.told_to_stop and isinstance(error, (Fenced, PublishError)):
             log.info("while stopping: %s", error)
             return
         expected = isinstance(error, (PublishError, HistoryError, BrokerError, Fenced, StateDamaged))

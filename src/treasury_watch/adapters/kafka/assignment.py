@@ -119,6 +119,8 @@ class Assignment:
             if self._rounds != this_round or self._failed or partition is None:
                 return False
             self._hold(tp, partition, consumer)
+            if partition.position > end:  # written by a predecessor who did not come to committing it
+                consumer.batch_done(tp, partition.position)
         self._given_back.clear()
         self._steering.hold({tp.partition: held.applying for tp, held in self._held.items() if held.applying})
         self._metrics.rebuilt(messages, monotonic() - started)

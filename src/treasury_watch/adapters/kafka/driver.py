@@ -101,7 +101,7 @@ class Consumer(driver.Consumer):
             if tp.topic != self.transport.batch_topic:
                 batches[tp] = records
             elif records:
-                batch = Batch(TP(tp.topic, tp.partition), records, self._batch_done)
+                batch = Batch(TP(tp.topic, tp.partition), records, self.batch_done)
                 batches[tp] = [batch]
                 self._not_taken.add((batch.tp, batch.next_offset))
         if self._not_taken:
@@ -170,7 +170,8 @@ class Consumer(driver.Consumer):
 
     # --- committing ---
 
-    def _batch_done(self, tp: TP, next_offset: int) -> None:
+    def batch_done(self, tp: TP, next_offset: int) -> None:
+        """Has that offset of a partition committed: everything before it is done."""
         self._done[tp] = next_offset
 
     def ack(self, message: Message) -> bool:

@@ -29,6 +29,7 @@ class StateReport:
     entries: int | None = None
     ids: int | None = None
     cases: int | None = None
+    entities: int | None = None  # of anomaly models
     problem: str | None = None
 
 
