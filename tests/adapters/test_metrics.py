@@ -115,10 +115,11 @@ def test_latencies_fall_into_the_bucket_whose_edge_they_do_not_exceed() -> None:
 def test_lag_and_warming_of_a_partition_are_asked_for_when_scraped_and_go_with_it() -> None:
     metrics = Metrics(RULESET)
     lags = [3.0]
-    metrics.watch_partition(2, lag=lambda: lags[0], warming=lambda: 7, keys=lambda: 9)
+    metrics.watch_partition(2, lag=lambda: lags[0], warming=lambda: 7, keys=lambda: 9, drift=lambda: 3)
     lags[0] = 5.0
     assert samples(metrics)['treasury_watch_lag{partition="2"}'] == 5
     assert samples(metrics)['treasury_watch_warming_windows{partition="2"}'] == 7
+    assert samples(metrics)['treasury_watch_anomaly_drift_events{partition="2"}'] == 3
     metrics.forget_partition(2)
     assert not [name for name in samples(metrics) if name.endswith('{partition="2"}')]
 

@@ -248,6 +248,16 @@ def test_what_was_not_paid_for_years_is_forgotten_and_changes_no_score() -> None
     assert set(model_of(engine).units) == {"U9"}
 
 
+def test_drift_events_are_counted_over_all_models() -> None:
+    engine = Engine(Program(RULES))
+    judged(engine, [pay(1), pay(2, jurisdiction="420200")])
+    assert engine.state.drift_events() == 0
+    for key in ("420100", "420200"):
+        core = model_of(engine, key).core
+        core.drift = core.drift._replace(events=((1, "level", "up", 1.0, 2.0, "ADWIN"),))
+    assert engine.state.drift_events() == 2
+
+
 def test_it_sees_the_local_hour_and_names_in_the_form_in_which_they_are_compared() -> None:
     monday = datetime.fromisoformat("2025-01-06T09:30:00+08:00")
     found = seen(make_instruction(event_time=monday.isoformat(), payee_account="6222 0212-34", amount="-12.30"))

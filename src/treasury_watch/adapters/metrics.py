@@ -139,6 +139,12 @@ class Metrics:
             ["partition"],
             registry=registry,
         )
+        self._drift = Gauge(
+            "treasury_watch_anomaly_drift_events",
+            "Drift events that the models of an assigned partition remember, at most 20 each",
+            ["partition"],
+            registry=registry,
+        )
         self.state_bytes = counter("state_bytes", "Bytes of state written to the brokers")
         self._rebuild = Gauge(
             "treasury_watch_rebuild_seconds", "How long the last rebuild of windows took", registry=registry
@@ -224,12 +230,19 @@ class Metrics:
         self._creeping.inc(sum(each.creeping for each in scores))
 
     def watch_partition(
-        self, partition: int, *, lag: Callable[[], float], warming: Callable[[], float], keys: Callable[[], float]
+        self,
+        partition: int,
+        *,
+        lag: Callable[[], float],
+        warming: Callable[[], float],
+        keys: Callable[[], float],
+        drift: Callable[[], float],
     ) -> None:
         """Exposes what is asked of an assigned partition at each scrape."""
         self._lag.labels(str(partition)).set_function(lag)
         self._warming.labels(str(partition)).set_function(warming)
         self._keys.labels(str(partition)).set_function(keys)
+        self._drift.labels(str(partition)).set_function(drift)
 
     def watch_standby(self, partitions: Callable[[], float]) -> None:
         """Exposes of how many partitions a standby follows the state."""
@@ -240,6 +253,7 @@ class Metrics:
         self._lag.remove(str(partition))
         self._warming.remove(str(partition))
         self._keys.remove(str(partition))
+        self._drift.remove(str(partition))
 
     def rebuilt(self, messages: int, seconds: float) -> None:
         self._rebuilt.inc(messages)

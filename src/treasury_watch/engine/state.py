@@ -364,6 +364,10 @@ class State:
             for scope in self.scopes.values()
         )
 
+    def drift_events(self) -> int:
+        """How many drift events the anomaly models remember, at most 20 each."""
+        return sum(len(scope.model.core.drift.events) for scope in self.scopes.values() if scope.model is not None)
+
     def entries(self) -> dict[str, int]:
         """How many scopes, cases, ids, keys and entries are held, expired ones that are not forgotten yet included."""
         scopes = list(self.scopes.values())

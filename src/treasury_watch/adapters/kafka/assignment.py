@@ -320,6 +320,7 @@ class Assignment:
             lag=self._lag(tp, partition, consumer),
             warming=lambda: partition.warming,
             keys=lambda: partition.held_keys,
+            drift=lambda: partition.drift_events,
         )
         if partition.warming:
             log.warning(

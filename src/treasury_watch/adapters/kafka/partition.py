@@ -89,6 +89,11 @@ class Partition:
         return self._engine.state.size()
 
     @property
+    def drift_events(self) -> int:
+        """How many drift events the anomaly models remember."""
+        return self._engine.state.drift_events()
+
+    @property
     def last_record(self) -> int | None:
         """The number of the last record of the state that was written; `None` if none was."""
         return None if self._log is None else self._log.last
