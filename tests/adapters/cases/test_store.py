@@ -92,6 +92,7 @@ async def test_partitions_may_come_in_any_order_and_read_anew_they_do_not_go_bac
         (Made("treasury.warnings", 0, b"{}"), "Object missing required field"),
         (Made("treasury.intercepts", 0, decision(0).value), "no instruction"),
         (case(0, verdict="pass"), "the verdict is pass"),
+        (Made("treasury.intercepts", 0, case(0).value.replace(b'"decided_at":"2', b'"decided_at":"x')), "RFC3339"),
         (case(0, amount="12"), "amount: expected decimal text"),
         (Made("treasury.dead-letters", 0, b"x"), "no header reason, source_topic, source_partition, source_offset"),
         (dead_letter(0, source_offset="nine"), "invalid literal"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -24,6 +24,7 @@ from treasury_watch.domain.verdict import Hit, Refusal
 ZONE: Final = ZoneInfo("Asia/Shanghai")
 LEVELS: Final = ("grey", "red", "orange", "yellow", "blue")  # the gravest first
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 _encode = msgspec.json.Encoder().encode
 
 Values = tuple[Any, ...]
@@ -149,7 +150,7 @@ def _judged(published: Published) -> Values:
         published.amount,
         published.currency,
         published.event_time,
-        None if published.decided_at is None else event_time_of(published.decided_at),
+        None if published.decided_at is None else msgspec.convert(published.decided_at, _Aware),
         published.verdict,
     )
 
@@ -247,12 +248,12 @@ def _published(record: Record) -> Published:
 
 def _rules(hits: Sequence[Hit]) -> list[str]:
     """The rules that fired in earnest, each once."""
-    return list(dict.fromkeys(hit.rule for hit in hits if hit.mode == "live" and hit.excepted is None))
+    return list(dict.fromkeys([hit.rule for hit in hits if hit.mode == "live" and hit.excepted is None]))
 
 
 def _level(hits: Sequence[Hit]) -> str | None:
-    found = {hit.level for hit in hits if hit.mode == "live" and hit.excepted is None}
-    return next((level for level in LEVELS if level in found), None)
+    found = [hit.level for hit in hits if hit.mode == "live" and hit.excepted is None]
+    return min(found, key=LEVELS.index, default=None)
 
 
 def _day(moment: datetime) -> date:
