@@ -174,6 +174,10 @@ class Consumer(driver.Consumer):
         """Has that offset of a partition committed: everything before it is done."""
         self._done[tp] = next_offset
 
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        # Faust takes an offset for committed also where the commit failed, as the group had rebalanced.
+        return tp.topic == self.transport.batch_topic or bool(super()._should_commit(tp, offset))
+
     def ack(self, message: Message) -> bool:
         return False if message.topic == self.transport.batch_topic else super().ack(message)
 

@@ -232,23 +232,25 @@ class Partition:
         try:
             await self._apply_again(self.position)
             async with self._writing, self._turn:
-                if self._failed or not applying.is_due:
-                    return
                 if self.position <= self.publisher.last_tail and applying.standing is not None:
                     return
-                due = applying.take(self._engine, self.position)
-                await acknowledged(await self.publisher.send_on("dead-letters", due.letters))
-                await acknowledged(await self.publisher.send_on("applied", due.outputs()))
-                if due.program is not None:
-                    await self._switch(due.program)
-                applying.done(due)
-                for place, reason in due.refused():
-                    log.error(
-                        "partition %d: offset %d of %s is not used: %s", self.number, place.offset, place.topic, reason
-                    )
-                self._metrics.count_control(due.counts(), due.reasons())
+                while not self._failed and applying.is_due and await self._take_due(applying):
+                    pass
         except Exception as error:
             self._fail(error)
+
+    async def _take_due(self, applying: Applying) -> bool:
+        """Applies what is due now; whether more may be, since dispositions come after a change of rules."""
+        due = applying.take(self._engine, self.position)
+        await acknowledged(await self.publisher.send_on("dead-letters", due.letters))
+        await acknowledged(await self.publisher.send_on("applied", due.outputs()))
+        if due.program is not None:
+            await self._switch(due.program)
+        applying.done(due)
+        for place, reason in due.refused():
+            log.error("partition %d: offset %d of %s is not used: %s", self.number, place.offset, place.topic, reason)
+        self._metrics.count_control(due.counts(), due.reasons())
+        return due.program is not None
 
     async def _apply_again(self, offset: int) -> None:
         """Applies again what was applied up to the payment of an offset."""

@@ -186,12 +186,15 @@ def test_a_disposition_that_is_on_record_is_passed_over_when_it_is_read_again(se
     assert setting.dispositions.coming == []
 
 
-def test_rules_and_dispositions_that_come_together_are_on_record_in_one_order(setting: Setting) -> None:
+def test_of_rules_and_dispositions_that_come_together_the_rules_are_first(setting: Setting) -> None:
+    """On record and in force: whether a case is known still depends on the rules."""
     setting.inputs.publish(standing(1))
     setting.inputs.refuse("rules", 2, "broken")
     setting.dispositions.decide(0, "confirm")
     applying = setting.applying(standing(0), Seen(0, -1, -1))
-    assert setting.go(applying) == [("Switched", 1, 7), ("Unused", 2, 7), ("Disposed", 0, 7)]
+    assert setting.go(applying) == [("Switched", 1, 7), ("Unused", 2, 7)]
+    assert applying.is_due
+    assert setting.go(applying) == [("Disposed", 0, 7)]
     assert (applying.standing, applying.seen) == (standing(1), Seen(2, -1, 0))
 
 

@@ -137,7 +137,11 @@ class Applying:
         return self._switch() is not None or bool(self._refused()) or bool(self._dispositions.waiting(self._partition))
 
     def take(self, engine: Engine, position: int) -> Due:
-        """Applies the dispositions that wait, and says what is to be on record before payment `position` is judged."""
+        """Applies the dispositions that wait, and says what is to be on record before payment `position` is judged.
+
+        Where the rules change, nothing else is taken with it: dispositions come after it in the log, and whether a case
+        is still known depends on the rules.
+        """
         due, now = Due(), self._now()
         standing, seen = self.standing, self.seen
         ready = self._switch()
@@ -165,7 +169,7 @@ class Applying:
                     reason=each.reason,
                 )
             )
-        for coming in self._dispositions.waiting(self._partition):
+        for coming in () if ready is not None else self._dispositions.waiting(self._partition):
             due.dispositions += 1
             if coming.place.offset <= seen.dispositions:
                 continue  # read when this worker had the partition before, and done by another since
