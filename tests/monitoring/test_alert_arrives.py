@@ -125,6 +125,7 @@ def await_alert(arrived: queue.Queue[tuple[str, str, str]], *expected: str) -> N
     pytest.fail(f"{expected} did not arrive; {others}")
 
 
+@pytest.mark.slow
 def test_a_worker_that_stops_and_rules_that_differ_are_told_of_until_it_is_over(tmp_path: Path) -> None:
     prometheus, alertmanager = found("prometheus"), found("prometheus-alertmanager")
     arrived: queue.Queue[tuple[str, str, str]] = queue.Queue()

@@ -49,6 +49,7 @@ def test_the_configuration_is_valid(command: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cases", CASES, ids=[path.name for path in CASES])
 def test_alerts_fire_when_they_should_and_only_then(cases: Path) -> None:
     done = run("promtool", "test", "rules", str(cases))

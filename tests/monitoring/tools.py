@@ -25,5 +25,5 @@ def found(tool: str) -> str:
 def run(tool: str, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     """Runs it to its end, both outputs in `stdout`."""
     return subprocess.run(
-        [found(tool), *arguments], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300
+        [found(tool), *arguments], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1800
     )
