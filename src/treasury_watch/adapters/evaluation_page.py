@@ -6,17 +6,14 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from treasury_watch.adapters.report import count, yuan
 from treasury_watch.adapters.report.charts import Label, percent
+from treasury_watch.adapters.report.templates import template
 
-_FOLDER = Path(__file__).parent
-_REPORT = _FOLDER / "report"
+_REPORT = Path(__file__).parent / "report"
 WIDTH, HEIGHT = 720, 300  # of every chart, without the names below it
 _ROW = 18  # of names
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 12.0, 12.0, 40.0
@@ -59,7 +56,7 @@ def page_of(result: Mapping[str, Any]) -> str:
     """The HTML page of an evaluation's result (`adapters.evaluation.as_json`)."""
     style = (_REPORT / "page.css").read_text(encoding="utf-8")
     detectors = result["detectors"]
-    return _template().render(
+    return template("evaluation_page.html", count=count, percent=percent, yuan=yuan, fixed=_fixed).render(
         result=result,
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
@@ -130,16 +127,3 @@ def _colour(at: int) -> str:
 
 def _fixed(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader([_FOLDER, _REPORT]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(count=count, percent=percent, yuan=yuan, fixed=_fixed)
-    return environment.get_template("evaluation_page.html")

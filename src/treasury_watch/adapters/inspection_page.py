@@ -6,20 +6,17 @@ import base64
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from treasury_watch.adapters.report import count, yuan
 from treasury_watch.adapters.report.charts import BAR, MOST_LABEL, ROW, VALUE, WIDTH, Bar, Chart, Label, percent
+from treasury_watch.adapters.report.templates import template
 from treasury_watch.engine.anomaly.core import WEIGHT_LIMIT
 from treasury_watch.engine.anomaly.histogram import MOST
 
 MOST_MODELS = 40  # in the chart of warm-up, those that lack most first
-_FOLDER = Path(__file__).parent
-_REPORT = _FOLDER / "report"
+_REPORT = Path(__file__).parent / "report"
 _LEFT, _TOP, _HIGH, _BELOW = 56.0, 10.0, 110.0, 24.0  # of charts of bins
 _DASH = 2.0  # how thick a surprise is drawn
 _SCORE_BINS = 60
@@ -29,7 +26,7 @@ def page_of(result: Mapping[str, Any]) -> str:
     """The HTML page of an inspection (`adapters.inspection.as_json`, with `source`, `damaged` and `shown`)."""
     style = (_REPORT / "page.css").read_text(encoding="utf-8")
     shown = result["shown"]
-    return _template().render(
+    return template("inspection_page.html", count=count, percent=percent, yuan=yuan, fixed=_fixed).render(
         result=result,
         shown=shown,
         style=style,
@@ -157,16 +154,3 @@ def _shortened(key: str) -> str:
 
 def _fixed(value: float) -> str:
     return f"{value:.4g}"
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader([_FOLDER, _REPORT]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(count=count, percent=percent, yuan=yuan, fixed=_fixed)
-    return environment.get_template("inspection_page.html")

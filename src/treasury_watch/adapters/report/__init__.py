@@ -10,11 +10,8 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from treasury_watch.adapters.report.charts import (
     MOST_MONTHS,
@@ -25,6 +22,7 @@ from treasury_watch.adapters.report.charts import (
     rules_chart,
     verdicts_chart,
 )
+from treasury_watch.adapters.report.templates import template
 
 EXAMPLES = 2  # of each rule
 _FOLDER = Path(__file__).parent
@@ -39,7 +37,7 @@ def page_of(result: Mapping[str, Any]) -> str:
     sides = [("", result["verdicts"])]
     if against:
         sides = [("旧 old", against["verdicts"]), ("新 new", result["verdicts"])]
-    return _template().render(
+    return template("page.html", count=count, yuan=yuan, short_yuan=short_yuan, percent=percent, chosen=_chosen).render(
         result=result,
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
@@ -62,19 +60,6 @@ def _statuses(result: Mapping[str, Any]) -> list[str]:
     against = result["against"]
     found = {*against["matrix"], *(new for row in against["matrix"].values() for new in row)} if against else set()
     return [*result["verdicts"], *sorted(found - result["verdicts"].keys())]
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(count=count, yuan=yuan, short_yuan=short_yuan, percent=percent, chosen=_chosen)
-    return environment.get_template("page.html")
 
 
 def count(number: int) -> str:
