@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import anomaly_fuzz
 from benchmarks.anomaly_detectors import OFFLINE, Run
 from benchmarks.anomaly_planting import KINDS, Labelled, planted
 from benchmarks.anomaly_quality import quality
 from benchmarks.anomaly_streams import Stream
-from treasury_watch.engine.anomaly import Observation
+from treasury_watch.engine.anomaly import Model, Observation
 
 ROOT = Path(__file__).resolve().parents[1]
 HOUR_US = 3_600_000_000
@@ -94,3 +95,12 @@ def test_an_unknown_stream_is_refused_with_the_known_ones() -> None:
     done = run("card")
     assert done.returncode == 2
     assert "card: expected some of cards, council, labelled, simulated" in done.stderr
+
+
+def test_hostile_payments_get_finite_scores_and_a_damaged_model_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = anomaly_fuzz.tally(3, 6_000)
+    assert (result.payments, result.wrong) == (6_000, [])
+    assert result.alerts > 20
+    assert result.jumps > 3
+    monkeypatch.setattr(Model, "undo", lambda model, undo: None)
+    assert "not taken back" in " ".join(anomaly_fuzz.tally(3, 500).wrong)
