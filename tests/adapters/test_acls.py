@@ -9,7 +9,9 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.test_cli import Runner
-from treasury_watch.adapters.acls import ROLES, TOPIC_RIGHTS, principals, rights, transactional_prefix
+from treasury_watch.adapters.acls import ROLES, TOPIC_RIGHTS, principals, rights, sink_group, transactional_prefix
+from treasury_watch.adapters.cases.rows import Reading
+from treasury_watch.adapters.cases.source import group_of
 from treasury_watch.adapters.kafka.acls import Entry, _unexpected, entries
 from treasury_watch.adapters.kafka.fencing import OUTPUTS, transactional_id
 from treasury_watch.adapters.kafka.topics import TOPICS
@@ -62,6 +64,17 @@ def test_only_workers_write_what_a_takeover_shuts_predecessors_out_of() -> None:
 def test_workers_may_use_the_ids_under_which_they_take_over() -> None:
     settings = load_settings(group="市级".encode().hex(), topic_prefix="")
     assert transactional_id(settings, 3).startswith(transactional_prefix(settings.topic_prefix, settings.group))
+
+
+def test_a_sink_may_read_what_it_writes_to_the_database_and_nothing_else() -> None:
+    settings = load_settings(group="tw", topic_prefix="city.")
+    granted = {(right.resource, right.name, right.prefixed) for right in rights("city.", "tw") if right.role == "sink"}
+    assert granted == {
+        *(("topic", topic, False) for topic in Reading(settings).topics),
+        ("group", group_of(settings), False),
+    }
+    assert {right.operations for right in rights("city.", "tw") if right.role == "sink"} == {("read",)}
+    assert group_of(settings) == sink_group(settings.group)
 
 
 def test_prefix_group_and_principals_go_into_the_entries() -> None:

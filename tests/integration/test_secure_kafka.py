@@ -212,10 +212,10 @@ def test_publishing_without_the_right_to_is_told_and_nothing_is_sent(roles: Role
 
 
 def test_rights_that_are_not_in_the_table_are_found(secrets: Path, roles: Roles) -> None:
-    assert roles("admin", "acls", "create").out == "0 created, 82 were there\n"
+    assert roles("admin", "acls", "create").out == "0 created, 88 were there\n"
     status, out, err = roles("admin", "acls", "create", "--principal", "console=User:eve", "--json")
     assert (status, len(json.loads(out)["created"])) == (1, 7)
     assert "not in the list: User:console may write topic treasury.dispositions\n" in err
     status, out, err = roles("admin", "acls", "create")
-    assert (status, out) == (1, "0 created, 82 were there\n")
+    assert (status, out) == (1, "0 created, 88 were there\n")
     assert "not in the list: User:eve may write topic treasury.dispositions\n" in err

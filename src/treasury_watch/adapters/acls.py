@@ -1,6 +1,6 @@
 """Who may do what on the brokers: one table, from which ACLs are listed and created and what a login lacks is told.
 
-Six roles, each with the least that its work takes. Only the standard library is needed here, so that scripts may ask.
+Seven roles, each with the least that its work takes. Only the standard library is needed here, so that scripts may ask.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-Role = Literal["payment-system", "worker", "rule-publisher", "console", "auditor", "operator"]
+Role = Literal["payment-system", "worker", "rule-publisher", "console", "sink", "auditor", "operator"]
 Resource = Literal["topic", "group", "transactional-id"]
 Operation = Literal["read", "write", "create", "delete", "describe", "describe-configs"]
 
@@ -41,6 +41,7 @@ TOPIC_RIGHTS: Final[Mapping[Role, Mapping[str, tuple[Operation, ...]]]] = {
         "dispositions": _BOTH,
         **dict.fromkeys(("decisions", "intercepts", "warnings", "dead-letters"), _READ),
     },
+    "sink": dict.fromkeys(("decisions", "intercepts", "warnings", "dead-letters", "dispositions"), _READ),
     "auditor": dict.fromkeys(_TOPICS, _READ),
     "operator": dict.fromkeys(_TOPICS, _SET_UP),
 }
@@ -70,6 +71,8 @@ def rights(topic_prefix: str, group: str) -> Iterator[Right]:
             yield Right(
                 role, "transactional-id", transactional_prefix(topic_prefix, group), True, ("write", "describe")
             )
+        if role == "sink":
+            yield Right(role, "group", sink_group(group), False, _READ)
         if role in OWN_GROUPS:
             yield Right(role, "group", role, True, _READ)
         if role in LOOKS_AT_WORKERS:
@@ -79,6 +82,11 @@ def rights(topic_prefix: str, group: str) -> Iterator[Right]:
 def transactional_prefix(topic_prefix: str, group: str) -> str:
     """What the transactional ids of a group's workers begin with; the number of the partition follows."""
     return f"{group}-{topic_prefix}payments-"
+
+
+def sink_group(group: str) -> str:
+    """The consumer group of the sinks that write what a group of workers publishes."""
+    return f"console-{group}-sink"
 
 
 def principals(named: Mapping[Role, Sequence[str]]) -> dict[Role, Sequence[str]]:
