@@ -69,7 +69,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def line(number: int, outcome: Outcome) -> str:
     """One trial in a line."""
     return (
-        f"{number:4d}  {outcome.kind:<17} seed {outcome.seed:<6} {outcome.workers} workers  {outcome.rate:5,d}/s  "
+        f"{number:4d}  {outcome.kind:<17} seed {outcome.seed:<6} {outcome.workers} workers  "
+        f"{'standby' if outcome.standby else '':<8} {outcome.rate:5,d}/s  "
         f"{outcome.messages:7,d} messages  {outcome.seconds:5.1f} s  {outcome.result}"
         + (f"  ({len(outcome.restarts)} stopped by themselves)" if outcome.restarts else "")
     )

@@ -30,16 +30,20 @@ PARTITIONS = 4
 RATES = (500, 550, 650)
 SETTLE_SECONDS = 120.0
 LOAD_SECONDS = 5.0  # at least
+STANDBY_EVERY = 4  # trials, by seed
 
 Result = Literal["passed", "failed", "stuck"]
 
 
 @dataclass
 class Outcome:
-    """What came of a trial. `findings` is empty if it passed; `restarts` says which workers stopped by themselves."""
+    """What came of a trial. `findings` is empty if it passed; `restarts` says which workers stopped by themselves;
+    `standby`, whether each followed the states of the others' partitions.
+    """
 
     kind: str
     seed: int
+    standby: bool = False
     workers: int = 0
     rate: int = 0
     messages: int = 0
@@ -63,7 +67,9 @@ async def run(kind: str, seed: int, broker: Broker, folder: Path, command: tuple
     `command` starts workers in place of the kind's own. The folder with the workers' logs goes if the trial passes.
     """
     chance = Random(f"{kind} {seed}")
-    outcome = Outcome(kind, seed, workers=chance.choice((2, 2, 3)), rate=chance.choice(RATES))
+    outcome = Outcome(
+        kind, seed, standby=seed % STANDBY_EVERY == 0, workers=chance.choice((2, 2, 3)), rate=chance.choice(RATES)
+    )
     folder.mkdir(parents=True)  # noqa: ASYNC240  # nothing else is to go on meanwhile
     settings = load_settings(
         bootstrap_servers=broker.address,
@@ -72,6 +78,7 @@ async def run(kind: str, seed: int, broker: Broker, folder: Path, command: tuple
         partitions=PARTITIONS,
         rules_dir=RULES,
         data_dir=folder / "data",
+        standby=outcome.standby,
     )
     started = time.monotonic()
     try:
