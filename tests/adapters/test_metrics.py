@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 from msgspec import UNSET
 
 from tests.builders import make_instruction
+from tests.conftest import ROOT
 from tests.rulesets import leaf, make_rule, make_ruleset, yuan
-from treasury_watch.adapters.metrics import Metrics
+from treasury_watch.adapters.metrics import Metrics, Watched
+from treasury_watch.adapters.rulefiles import default_rules, load
+from treasury_watch.adapters.simulate import simulate
 from treasury_watch.domain.verdict import REASONS, VERDICTS, Anomaly, Decision, Duplicate, Hit, Refusal, Text, Verdict
+from treasury_watch.engine import Engine, Program
 from treasury_watch.engine.failsafe import failure_hit
 
 RULESET = make_ruleset(make_rule("AMT-001", leaf("amount", "gte", yuan("50000.00"))))
@@ -115,17 +121,75 @@ def test_latencies_fall_into_the_bucket_whose_edge_they_do_not_exceed() -> None:
 def test_lag_and_warming_of_a_partition_are_asked_for_when_scraped_and_go_with_it() -> None:
     metrics = Metrics(RULESET)
     lags = [3.0]
-    metrics.watch_partition(2, lag=lambda: lags[0], warming=lambda: 7, keys=lambda: 9, drift=lambda: 3)
+    metrics.watch_partition(2, Watched(lambda: lags[0], lambda: 7, lambda: 9, lambda: 3, lambda: 0.2, lambda: 4096))
     lags[0] = 5.0
-    assert samples(metrics)['treasury_watch_lag{partition="2"}'] == 5
-    assert samples(metrics)['treasury_watch_warming_windows{partition="2"}'] == 7
-    assert samples(metrics)['treasury_watch_anomaly_drift_events{partition="2"}'] == 3
+    found = samples(metrics)
+    assert found['treasury_watch_lag{partition="2"}'] == 5
+    assert found['treasury_watch_warming_windows{partition="2"}'] == 7
+    assert found['treasury_watch_state_keys{partition="2"}'] == 9
+    assert found['treasury_watch_anomaly_drift_events{partition="2"}'] == 3
+    assert found['treasury_watch_snapshot_age_seconds{partition="2"}'] == 0.2
+    assert found['treasury_watch_snapshot_bytes{partition="2"}'] == 4096
     metrics.forget_partition(2)
     assert not [name for name in samples(metrics) if name.endswith('{partition="2"}')]
 
 
-def test_the_operations_guide_names_every_metric() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+def test_a_worker_is_not_ready_until_it_says_so() -> None:
+    metrics = Metrics(RULESET)
+    ready = [False]
+    assert samples(metrics)["treasury_watch_ready"] == 0
+    metrics.watch_ready(lambda: ready[0])
+    assert samples(metrics)["treasury_watch_ready"] == 0
+    ready[0] = True
+    assert samples(metrics)["treasury_watch_ready"] == 1
+
+
+def test_how_long_ago_an_event_was_is_counted_from_its_own_time_and_as_nothing_when_that_is_yet_to_come() -> None:
+    event_time = make_instruction().event_time
+    metrics = Metrics(RULESET, lambda: event_time.timestamp() + 90.0)
+    metrics.count([decision("pass"), decision("warn", event_time=event_time + timedelta(seconds=100))])
+    metrics.count([Refusal("too_late", ""), Duplicate("i")])
+    found = samples(metrics)
+    bucket = 'treasury_watch_event_latency_seconds_bucket{{le="{}"}}'
+    assert [found[bucket.format(edge)] for edge in ("0.1", "60.0", "300.0", "86400.0", "+Inf")] == [1, 1, 2, 2, 2]
+    assert found["treasury_watch_event_latency_seconds_count"] == 2
+    assert found["treasury_watch_event_latency_seconds_sum"] == 90
+
+
+LABELS = {
+    "verdict", "rule", "mode", "reason", "partition", "input", "outcome", "hash", "le",
+    "generation",  # of Python's garbage collector
+}  # fmt: skip
+
+
+def labels_of(metrics: Metrics) -> Iterator[tuple[str, str]]:
+    for family in metrics.registry.collect():
+        for sample in family.samples:
+            yield from sample.labels.items()
+
+
+def test_no_label_names_a_payment_payee_card_or_unit_and_more_payments_make_no_more_series() -> None:
+    program = Program(load(default_rules()), max_lateness=timedelta(days=31))
+    engine, metrics = Engine(program), Metrics(program.ruleset)
+    payments = [each.instruction for each in islice(simulate(seed=7, payments=2000, days=3), 2000)]
+    before = len(samples(metrics))
+    for start in range(0, len(payments), 500):
+        metrics.count(engine.assess(payments[start : start + 500]))
+        engine.absorb()
+    assert samples(metrics)['treasury_watch_instructions_total{verdict="intercept"}'] > 0
+    assert len(samples(metrics)) == before
+    found = set(labels_of(metrics))
+    assert {name for name, _ in found} <= LABELS
+    texts = chain.from_iterable(
+        (each.instruction_id, each.jurisdiction, each.budget_unit, each.budget_unit_name, each.payee_name,
+         each.payee_account, each.payer_account, each.card_no, each.card_holder, each.initiator, each.approver)
+        for each in payments
+    )  # fmt: skip
+    assert {text for text in texts if text} & {value for _, value in found} == set()
+
+
+def test_the_guides_name_every_metric() -> None:
+    guide = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("operations.md", "slo.md"))
     families = [each.name for each in Metrics(RULESET).registry.collect() if each.name.startswith("treasury_watch_")]
     assert len(families) > 10
     assert [name for name in families if f"`{name}" not in guide] == []

@@ -1,10 +1,13 @@
-"""What a worker counts, as Prometheus metrics `treasury_watch_…`. No payment, payee or card is ever in a label."""
+"""What a worker counts, as Prometheus metrics `treasury_watch_…`. No label names a payment, payee, card or unit."""
 
 from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from time import time
 
 import numpy as np
 from msgspec import UNSET
@@ -38,7 +41,8 @@ from treasury_watch.domain.verdict import (
 from treasury_watch.engine.failsafe import RULE as ENGINE
 from treasury_watch.rules.schema import RuleSet
 
-LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+_EVENT_BUCKETS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0)
 _ENGINE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
 _P_VALUE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _SIZE_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -71,10 +75,24 @@ class BatchHistogram(Collector):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is asked of an assigned partition at each scrape."""
+
+    lag: Callable[[], float]
+    warming: Callable[[], float]
+    keys: Callable[[], float]
+    drift: Callable[[], float]
+    snapshot_age: Callable[[], float]  # seconds
+    snapshot_bytes: Callable[[], float]
+
+
 class Metrics:
     """One worker's metrics. Every series exists from the start: children are bound here, once."""
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: RuleSet, clock: Callable[[], float] = time) -> None:
+        """`clock`: seconds since 1970, by which it is known how long ago an event was."""
+        self._clock = clock
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
@@ -101,6 +119,12 @@ class Metrics:
             LATENCY_BUCKETS,
         )
         registry.register(self.latency)
+        self._event_latency = BatchHistogram(
+            "treasury_watch_event_latency_seconds",
+            "From event_time, which the payment system's clock says, to the decision acknowledged; below 0 counts as 0",
+            _EVENT_BUCKETS,
+        )
+        registry.register(self._event_latency)
         self.engine = Histogram(
             "treasury_watch_engine_seconds", "Engine alone, per batch", buckets=_ENGINE_BUCKETS, registry=registry
         )
@@ -124,27 +148,32 @@ class Metrics:
         self.batch_size = Histogram(
             "treasury_watch_batch_size", "Messages per batch", buckets=_SIZE_BUCKETS, registry=registry
         )
-        self._lag = Gauge(
-            "treasury_watch_lag", "Messages on an assigned partition not yet judged", ["partition"], registry=registry
+
+        def gauge(name: str, documentation: str) -> Gauge:
+            return Gauge(f"treasury_watch_{name}", documentation, ["partition"], registry=registry)
+
+        self._ready = Gauge(
+            "treasury_watch_ready", "1 while it judges what it is assigned and has brokers, else 0", registry=registry
         )
-        self._warming = Gauge(
-            "treasury_watch_warming_windows",
-            "Windows of the rules for which the history of an assigned partition is too short for payments on time",
-            ["partition"],
-            registry=registry,
-        )
-        self._keys = Gauge(
-            "treasury_watch_state_keys",
-            "Keys of windows and instruction ids that an assigned partition remembers",
-            ["partition"],
-            registry=registry,
-        )
-        self._drift = Gauge(
-            "treasury_watch_anomaly_drift_events",
-            "Drift events that the models of an assigned partition remember, at most 20 each",
-            ["partition"],
-            registry=registry,
-        )
+        self._partitions = {
+            "lag": gauge("lag", "Messages on an assigned partition not yet judged"),
+            "warming": gauge(
+                "warming_windows",
+                "Windows of the rules for which the history of an assigned partition is too short for payments on time",
+            ),
+            "keys": gauge("state_keys", "Keys of windows and instruction ids that an assigned partition remembers"),
+            "drift": gauge(
+                "anomaly_drift_events",
+                "Drift events that the models of an assigned partition remember, at most 20 each",
+            ),
+            "snapshot_age": gauge(
+                "snapshot_age_seconds",
+                "How long ago all that an assigned partition had judged was with its state on the brokers",
+            ),
+            "snapshot_bytes": gauge(
+                "snapshot_bytes", "Bytes of state that a restore of an assigned partition would have to read"
+            ),
+        }
         self.state_bytes = counter("state_bytes", "Bytes of state written to the brokers")
         self._rebuild = Gauge(
             "treasury_watch_rebuild_seconds", "How long the last rebuild of windows took", registry=registry
@@ -183,15 +212,17 @@ class Metrics:
             self._dead_letters[reason].inc()  # type: ignore[index]
 
     def count(self, outcomes: Iterable[Outcome]) -> None:
-        """Counts what was published."""
+        """Counts what was just published."""
         verdicts: Tally[str] = Tally()
         hits: Tally[tuple[str, str]] = Tally()
         held = Decimal(0)
         late = duplicates = 0
         scores: list[Anomaly] = []
+        events: list[datetime] = []
         for outcome in outcomes:
             if isinstance(outcome, Decision):
                 verdicts[outcome.verdict] += 1
+                events.append(outcome.event_time)
                 late += outcome.late
                 if outcome.anomaly is not UNSET:
                     scores.append(outcome.anomaly)
@@ -210,6 +241,9 @@ class Metrics:
             self._instructions[verdict].inc(n)  # type: ignore[index]
         for hit, n in hits.items():
             self._hits[hit].inc(n)
+        if events:
+            ago = self._clock() - np.array([each.timestamp() for each in events])
+            self._event_latency.observe(np.maximum(ago, 0.0))
         if scores:
             self._count_scores(scores)
         self._held.inc(float(held))
@@ -229,20 +263,14 @@ class Metrics:
         self._alerts.inc(sum(each.alert for each in scores))
         self._creeping.inc(sum(each.creeping for each in scores))
 
-    def watch_partition(
-        self,
-        partition: int,
-        *,
-        lag: Callable[[], float],
-        warming: Callable[[], float],
-        keys: Callable[[], float],
-        drift: Callable[[], float],
-    ) -> None:
+    def watch_partition(self, partition: int, watched: Watched) -> None:
         """Exposes what is asked of an assigned partition at each scrape."""
-        self._lag.labels(str(partition)).set_function(lag)
-        self._warming.labels(str(partition)).set_function(warming)
-        self._keys.labels(str(partition)).set_function(keys)
-        self._drift.labels(str(partition)).set_function(drift)
+        for name, metric in self._partitions.items():
+            metric.labels(str(partition)).set_function(getattr(watched, name))
+
+    def watch_ready(self, ready: Callable[[], bool]) -> None:
+        """Exposes whether the worker is ready."""
+        self._ready.set_function(ready)
 
     def watch_standby(self, partitions: Callable[[], float]) -> None:
         """Exposes of how many partitions a standby follows the state."""
@@ -250,10 +278,8 @@ class Metrics:
 
     def forget_partition(self, partition: int) -> None:
         """The partition is no longer assigned."""
-        self._lag.remove(str(partition))
-        self._warming.remove(str(partition))
-        self._keys.remove(str(partition))
-        self._drift.remove(str(partition))
+        for metric in self._partitions.values():
+            metric.remove(str(partition))
 
     def rebuilt(self, messages: int, seconds: float) -> None:
         self._rebuilt.inc(messages)

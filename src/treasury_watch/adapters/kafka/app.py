@@ -172,6 +172,8 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
 
     app.timer(LOOK_SECONDS)(look)
 
+    metrics.watch_ready(lambda: assignment.ready and not contact.lost)
+
     @app.page("/metrics")
     async def exposition(self: web.View, request: web.Request) -> web.Response:
         return self.bytes(metrics.exposition(), content_type=CONTENT_TYPE_LATEST.partition(";")[0])

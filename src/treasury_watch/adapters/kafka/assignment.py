@@ -22,7 +22,7 @@ from treasury_watch.adapters.kafka.publisher import Publisher, PublishError
 from treasury_watch.adapters.kafka.rebuild import rebuild
 from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic
 from treasury_watch.adapters.kafka.tails import end_of_payments
-from treasury_watch.adapters.metrics import Metrics
+from treasury_watch.adapters.metrics import Metrics, Watched
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.engine import Engine, Program
 
@@ -288,7 +288,8 @@ class Assignment:
                 partition.unknown_before = restored.position < begin
                 if partition.unknown_before:
                     _tell_deleted(tp, restored.position, begin)
-                await partition.write_from_now_on(restored.number + 1, None if restored.damage else restored.whole)
+                whole = None if restored.damage else restored.whole
+                await partition.write_from_now_on(restored.number + 1, whole, restored.size)
                 return partition, 0
         if abandoned():
             return None, 0
@@ -317,10 +318,14 @@ class Assignment:
         self._metrics.judges_by(partition.program.ruleset)  # at first by the rules of when it was left
         self._metrics.watch_partition(
             tp.partition,
-            lag=self._lag(tp, partition, consumer),
-            warming=lambda: partition.warming,
-            keys=lambda: partition.held_keys,
-            drift=lambda: partition.drift_events,
+            Watched(
+                lag=self._lag(tp, partition, consumer),
+                warming=lambda: partition.warming,
+                keys=lambda: partition.held_keys,
+                drift=lambda: partition.drift_events,
+                snapshot_age=lambda: partition.snapshot_age,
+                snapshot_bytes=lambda: partition.snapshot_bytes,
+            ),
         )
         if partition.warming:
             log.warning(

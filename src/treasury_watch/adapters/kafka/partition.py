@@ -67,6 +67,7 @@ class Partition:
         self._failed = False
         self.applying: Applying | None = None  # control inputs; without any the rules stay as they are
         self._log: StateLog | None = None
+        self._written_at = monotonic()  # all that was judged by then is on the brokers, with its state
         self._undone: Batch | None = None  # the last that was absorbed, if it is not written yet
         self._writing = asyncio.Lock()
         self._turn = asyncio.Lock()  # held from the beginning of a batch until it is done or has failed
@@ -94,6 +95,20 @@ class Partition:
         return self._engine.state.drift_events()
 
     @property
+    def snapshot_age(self) -> float:
+        """How many seconds ago all that was judged was on the brokers with its state: a restore makes a state that is
+        so old, or newer.
+        """
+        return monotonic() - self._written_at
+
+    @property
+    def snapshot_bytes(self) -> int:
+        """How many bytes of state a restore would read; without what a standby had read when this one took over, until
+        the next rotation is whole.
+        """
+        return 0 if self._log is None else self._log.size
+
+    @property
     def last_record(self) -> int | None:
         """The number of the last record of the state that was written; `None` if none was."""
         return None if self._log is None else self._log.last
@@ -103,17 +118,18 @@ class Partition:
         async with self._turn:
             return self.position, self._engine.dump()
 
-    async def write_from_now_on(self, number: int = 0, whole: int | None = None) -> None:
+    async def write_from_now_on(self, number: int = 0, whole: int | None = None, size: int = 0) -> None:
         """From now on a batch is done only when the state that contains it is written.
 
         `number` is that of the next record on the topic, `whole` the offset at which the rotation begins that the state
-        was made of; without one all that is remembered is written first. Raises PublishError.
+        was made of, of so many bytes; without one all that is remembered is written first. Raises PublishError.
         """
         self._log = StateLog(
-            self._engine, self.position, lambda records: self.publisher.send_state(records), number, whole
+            self._engine, self.position, lambda records: self.publisher.send_state(records), number, whole, size
         )
         if whole is None:
             self._metrics.state_bytes.inc(await self._log.write(self._log.everything()))
+        self._written_at = monotonic()
 
     async def write(self) -> int | None:
         """Writes what changed since the last time, which is then done. Returns before which offset the topic of states
@@ -123,7 +139,11 @@ class Partition:
             log = self._log
             async with self._turn:
                 batch, self._undone = self._undone, None
-                if log is None or self._failed or (batch is None and not log.pending):
+                if log is None or self._failed:
+                    return None
+                taken_at = monotonic()
+                if batch is None and not log.pending:
+                    self._written_at = taken_at
                     return None
                 records = log.changes(self.position)
             try:
@@ -131,6 +151,7 @@ class Partition:
             except Exception as error:
                 self._fail(error)
                 return None
+            self._written_at = taken_at
             if batch is not None:
                 batch.done()
             return log.obsolete

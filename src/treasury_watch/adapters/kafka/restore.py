@@ -37,6 +37,7 @@ class Restored:
     position: int
     number: int  # of the last record that was taken
     whole: int  # the offset at which the whole rotation begins that it was made of
+    size: int  # bytes that were read for it
     damage: str | None  # what was found behind it, if records there cannot be used
 
 
@@ -150,7 +151,7 @@ async def _made(
     """The state that the records from an offset on make, of which `whole` is the rotation that they began with; what is
     wrong with them is added to `errors`.
     """
-    damage, taken = None, 0
+    damage, taken, size = None, 0, 0
     consumer.seek(tp, begin)
     async for record in until_now(consumer, tp):
         try:
@@ -159,6 +160,7 @@ async def _made(
             damage = f"offset {record.offset}: {error}"
             break
         taken += 1
+        size += len(record.value or b"")
         if taken % _AT_ONCE == 0:
             await asyncio.sleep(0)
             if abandoned():
@@ -170,7 +172,7 @@ async def _made(
         return None
     assert restoring.position is not None
     assert restoring.number is not None
-    return Restored(engine, restoring.position, restoring.number, whole, damage)
+    return Restored(engine, restoring.position, restoring.number, whole, size, damage)
 
 
 async def _whole_rotations(consumer: AIOKafkaConsumer, tp: TopicPartition) -> list[int]:

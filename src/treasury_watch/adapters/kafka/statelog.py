@@ -27,15 +27,19 @@ Send = Callable[[Sequence[Output]], Awaitable[list[Sent]]]
 class StateLog:
     """Writes the state of one partition. One caller at a time; nothing else writes to that partition of the topic."""
 
-    def __init__(self, engine: Engine, position: int, send: Send, number: int = 0, whole: int | None = None) -> None:
+    def __init__(
+        self, engine: Engine, position: int, send: Send, number: int = 0, whole: int | None = None, size: int = 0
+    ) -> None:
         """`position` is the offset of the next payment, `number` that of the first record to be written, `whole` the
-        offset at which the newest whole rotation begins, if there is one. `send` hands records to the producer, in
-        order.
+        offset at which the newest whole rotation begins, if there is one, and `size` how many bytes there are from
+        there on. `send` hands records to the producer, in order.
         """
         self._journal = Journal(engine, position, number)
         self._send = send
         self._whole = NONE_YET if whole is None else whole
         self._begins: list[int] = []  # offsets of rotations that began and are not whole yet, the newest last
+        self.size = size  # bytes from the begin of the newest whole rotation on: what a restore reads
+        self._begun = 0  # bytes from the newest begin on
         self.obsolete: int | None = None  # the offset before which the topic's records are needed no more
 
     @property
@@ -65,20 +69,25 @@ class StateLog:
         """Writes records; returns how many bytes when all in-sync replicas have them. Raises PublishError."""
         starts = [at for at, record in enumerate(records) if record.kind == BEGIN]
         bounds = sorted({0, *starts, len(records)})
-        sent: list[tuple[bool, list[Sent]]] = []
+        sent: list[tuple[bool, int, list[Sent]]] = []
         for start, stop in pairwise(bounds):
             outputs = [self._output(record) for record in records[start:stop]]
-            sent.append((records[start].kind == BEGIN, await self._send(outputs)))
-        for begins, batches in sent:
+            size = sum(len(record.data) for record in records[start:stop])
+            sent.append((records[start].kind == BEGIN, size, await self._send(outputs)))
+        for begins, size, batches in sent:
             await acknowledged(batches)
             if begins:
                 self._begins.append(batches[0].future.result().offset)
+                self._begun = 0
+            self._begun += size
+            self.size += size
         if records and records[-1].kind == WHOLE:
             # A rotation that a change of rules broke off never becomes whole: begins before the last count nothing.
             self.obsolete = None if self._whole == NONE_YET else self._whole
             self._whole = self._begins[-1]
             self._begins.clear()
-        return sum(len(record.data) for record in records)
+            self.size = self._begun
+        return sum(size for _, size, _ in sent)
 
     def _output(self, record: Record) -> Output:
         return None, record.data, [(WHOLE_HEADER, str(self._whole).encode())]
