@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     web_port: Annotated[
         int, Field(ge=0, le=65_535, description="a port number from 1 to 65535, or 0 for any free one")
     ] = 6066
+    status_page: Annotated[
+        bool, Field(description="true to show counts and the last cases on /status; the web port has no login")
+    ] = False
     log_format: Annotated[Literal["console", "json"], Field(description="console or json")] = "console"
     data_dir: Annotated[Path, Field(description="a directory for Faust's files")] = Field(default_factory=_data_dir)
     idempotence: Annotated[

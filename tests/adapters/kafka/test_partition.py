@@ -97,6 +97,20 @@ async def test_a_batch_is_done_when_it_is_acknowledged_and_not_before() -> None:
     assert (setting.done, setting.partition.position) == ([3], 3)
 
 
+async def test_what_was_published_is_told_when_it_is_acknowledged_and_what_was_there_already_is_not() -> None:
+    setting = Setting()
+    told: list[Judged] = []
+    setting.partition.on_published = told.append
+    setting.outbox.acknowledge = False
+    setting.outbox.unpublished = lambda judged: Judged(*(each[1:] for each in judged))  # type: ignore[method-assign]
+    await setting.judge(records(0, 3))
+    await asyncio.sleep(0.01)
+    assert told == []
+    setting.outbox.answers[0].set_result(None)
+    await setting.partition.idle()
+    assert [record.offset for each in told for record in each.records] == [1, 2]
+
+
 async def test_the_next_batch_waits_for_the_one_before() -> None:
     setting = Setting()
     setting.outbox.acknowledge = False

@@ -31,6 +31,7 @@ from treasury_watch.adapters.kafka.waiting import LOOK_SECONDS, Contact
 from treasury_watch.adapters.logs import mute_libraries
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.settings import Settings
+from treasury_watch.adapters.statuspage import serve_status
 
 APPLY_SECONDS = 0.5
 WRITE_SECONDS = 0.2  # between two writings of what changed: so much, and what they take, is judged again after a crash
@@ -192,10 +193,16 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
             }
         )
 
+    def condition() -> str:
+        status = "ready" if assignment.ready else "taking over partitions"
+        return "waiting for brokers" if contact.lost else status
+
     @app.page("/readyz")
     async def readyz(self: web.View, request: web.Request) -> web.Response:
-        status = "ready" if assignment.ready else "taking over partitions"
-        status = "waiting for brokers" if contact.lost else status
+        status = condition()
         return self.json({"status": status}, status=200 if status == "ready" else 503)
+
+    if settings.status_page:
+        serve_status(app, settings, metrics, assignment, condition)
 
     return app

@@ -18,7 +18,7 @@ from treasury_watch.adapters.kafka.feeding import held, take_history
 from treasury_watch.adapters.kafka.fencing import Abandoned, Fenced
 from treasury_watch.adapters.kafka.partition import Partition
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
-from treasury_watch.adapters.kafka.publisher import Publisher, PublishError
+from treasury_watch.adapters.kafka.publisher import Judged, Publisher, PublishError
 from treasury_watch.adapters.kafka.rebuild import rebuild
 from treasury_watch.adapters.kafka.restore import StateDamaged, StateTopic
 from treasury_watch.adapters.kafka.tails import end_of_payments
@@ -52,6 +52,7 @@ class Assignment:
         feeds: Sequence[Feed] = (),
     ) -> None:
         self.ready = False  # every assigned partition has whole windows
+        self.on_published: Callable[[Judged], None] | None = None  # as `Partition.on_published`, of every partition
         self._on_failure = on_failure
         self._take_outputs = take_outputs
         self._states = states
@@ -346,7 +347,9 @@ class Assignment:
 
     def _new(self, tp: TP, position: int, publisher: Publisher, engine: Engine) -> Partition:
         admission = Admission(self._partition_by, self._partitioner, tp.partition)
-        return Partition(tp.partition, engine, admission, self._metrics, position, self._fail, publisher, self._feeds)
+        made = Partition(tp.partition, engine, admission, self._metrics, position, self._fail, publisher, self._feeds)
+        made.on_published = self.on_published
+        return made
 
     @staticmethod
     def _lag(tp: TP, partition: Partition, consumer: Consumer) -> Callable[[], float]:

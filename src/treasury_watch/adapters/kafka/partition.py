@@ -74,6 +74,7 @@ class Partition:
         self._settling: asyncio.Task[None] | None = None
         self._shadow: Shadow | None = None
         self._scored: list[tuple[str, Scored]] = []  # what the shadow is to see, once the verdicts are out
+        self.on_published: Callable[[Judged], None] | None = None  # is told what was acknowledged, and not there before
 
     @property
     def program(self) -> Program:
@@ -353,7 +354,11 @@ class Partition:
                 batch.done()
             else:
                 self._undone = batch
-            self._count([self.publisher.unpublished(each) for each in judged])
+            published = [self.publisher.unpublished(each) for each in judged]
+            self._count(published)
+            if self.on_published is not None:
+                for each in published:
+                    self.on_published(each)
             await self._show()
         except Exception as error:
             self._fail(error)

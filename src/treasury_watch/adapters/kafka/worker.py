@@ -54,6 +54,8 @@ def run_worker(settings: Settings) -> int:
         raise WorkerError(str(error)) from error
     rules = app.steering.ruleset.hash
     log.info("rules %s, group %s, http://%s:%d", rules, settings.group, settings.web_host, settings.web_port)
+    if settings.status_page:
+        log.warning("TREASURY_WATCH_STATUS_PAGE is true: who reaches the web port can read held payments on /status")
     if not settings.idempotence:
         log.warning("TREASURY_WATCH_IDEMPOTENCE is false: nothing shuts out a worker that was replaced and comes back")
     gc.freeze()  # what is loaded by now stays: a full collection that goes through it stops the worker for tens of ms
