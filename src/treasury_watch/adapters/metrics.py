@@ -202,13 +202,14 @@ class Metrics:
         }
         self._ruleset.info({"hash": ruleset.hash})
 
-    def count_control(self, topics: Iterable[tuple[str, str]], dead_letters: Iterable[str]) -> None:
-        """Counts control inputs by topic of the contract and outcome, applied or refused, and the reasons of those
-        that became dead letters.
-        """
+    def count_control(self, topics: Iterable[tuple[str, str]]) -> None:
+        """Counts control inputs by topic of the contract and outcome, applied or refused."""
         for topic, outcome in topics:
             self._control.labels(topic, outcome).inc()
-        for reason in dead_letters:
+
+    def count_refused(self, reasons: Iterable[str]) -> None:
+        """Counts dead letters of control inputs by their reasons."""
+        for reason in reasons:
             self._dead_letters[reason].inc()  # type: ignore[index]
 
     def count(self, outcomes: Iterable[Outcome]) -> None:

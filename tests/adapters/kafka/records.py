@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 NOON_MS = 1_741_147_200_000  # 2025-03-05T04:00:00Z, noon in Wuhan
@@ -13,3 +14,4 @@ class FakeRecord:
     key: bytes | None = b"420100"
     offset: int = 0
     timestamp: int = NOON_MS
+    headers: Sequence[tuple[str, bytes]] = ()

@@ -105,7 +105,7 @@ class States:
 
     async def restore(self, program: Program, partition: int, abandoned: Callable[[], bool]) -> Restored | None:
         self.restored.append(partition)
-        return None if self.position is None else Restored(Engine(program), self.position, 0, 0, None)
+        return None if self.position is None else Restored(Engine(program), self.position, 0, 0, 0, None)
 
     async def last_number(self, partition: int) -> int | None:
         return self.of_others + sum(each.states for each in self._brokers.taken if each.number == partition) - 1

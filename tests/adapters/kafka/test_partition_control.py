@@ -69,8 +69,9 @@ class Setting:
         self.failures: list[Exception] = []
         self.done: list[int] = []
         admission = Admission("jurisdiction", lambda key: 0, 0)
+        self.metrics = Metrics(OLD.ruleset)
         self.partition = Partition(
-            0, Engine(OLD), admission, Metrics(OLD.ruleset), 0, self.failures.append, cast(Publisher, self.outbox)
+            0, Engine(OLD), admission, self.metrics, 0, self.failures.append, cast(Publisher, self.outbox)
         )
         self.partition.applying = Applying(
             0, self.inputs, self.dispositions, lambda: "now", standing(0), Seen(0, -1, -1), again
@@ -145,10 +146,32 @@ async def test_a_record_that_is_not_taken_stops_the_partition_and_the_rules_stay
     assert setting.outbox.verdicts == []
 
 
-async def test_a_dead_letter_of_a_disposition_comes_before_its_record(setting: Setting) -> None:
+async def test_a_dead_letter_of_a_disposition_comes_after_its_record(setting: Setting) -> None:
+    """Who takes the partition over in between takes what is on record, and not what it would find itself."""
     setting.dispositions.decide(0, "release", "NOBODY")
     await setting.partition.apply()
-    assert [name for name, _ in setting.outbox.log] == ["dead-letters", "applied"]
+    assert [name for name, _ in setting.outbox.log] == ["applied", "dead-letters"]
+    await setting.partition.apply()
+    assert len(setting.outbox.log) == 2
+
+
+async def test_dead_letters_that_a_predecessor_owed_are_sent_once_and_before_anything_is_judged_again() -> None:
+    setting = Setting()
+    applying = setting.partition.applying
+    assert applying is not None
+    applying.owed = [(b"420100", b"x", [("reason", b"schema")])]
+    setting.outbox.last_tail = 5
+    await setting.partition.apply()
+    await setting.partition.apply()
+    assert setting.outbox.log == [("dead-letters", 0)]
+    assert 'treasury_watch_dead_letters_total{reason="schema"} 1.0' in setting.metrics.exposition().decode()
+
+
+async def test_a_dead_letter_that_is_not_taken_stops_the_partition(setting: Setting) -> None:
+    setting.outbox.fails = "dead-letters"
+    setting.dispositions.decide(0, "release", "NOBODY")
+    await setting.partition.apply()
+    assert [str(each) for each in setting.failures] == ["dead-letters"]
 
 
 async def test_rules_that_were_applied_are_applied_again_in_the_middle_of_a_batch() -> None:

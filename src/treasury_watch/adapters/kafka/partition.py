@@ -15,7 +15,7 @@ from treasury_watch.adapters.history import Feed, reaching_back
 from treasury_watch.adapters.kafka.admission import Admission, Record, complete_from
 from treasury_watch.adapters.kafka.control.applying import Again, Applying
 from treasury_watch.adapters.kafka.driver import Batch
-from treasury_watch.adapters.kafka.publisher import Judged, Publisher, Sent, acknowledged
+from treasury_watch.adapters.kafka.publisher import Judged, Output, Publisher, Sent, acknowledged
 from treasury_watch.adapters.kafka.statelog import StateLog
 from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.shadow import Shadow, shadow_of
@@ -252,6 +252,9 @@ class Partition:
         if applying is None or self._failed:
             return
         try:
+            async with self._writing, self._turn:
+                owed, applying.owed = applying.owed, ()
+                await self._send_letters(owed)
             await self._apply_again(self.position)
             async with self._writing, self._turn:
                 if self.position <= self.publisher.last_tail and applying.standing is not None:
@@ -264,15 +267,19 @@ class Partition:
     async def _take_due(self, applying: Applying) -> bool:
         """Applies what is due now; whether more may be, since dispositions come after a change of rules."""
         due = applying.take(self._engine, self.position)
-        await acknowledged(await self.publisher.send_on("dead-letters", due.letters))
         await acknowledged(await self.publisher.send_on("applied", due.outputs()))
+        await self._send_letters(due.letters)
         if due.program is not None:
             await self._switch(due.program)
         applying.done(due)
         for place, reason in due.refused():
             log.error("partition %d: offset %d of %s is not used: %s", self.number, place.offset, place.topic, reason)
-        self._metrics.count_control(due.counts(), due.reasons())
+        self._metrics.count_control(due.counts())
         return due.program is not None
+
+    async def _send_letters(self, letters: Sequence[Output]) -> None:
+        await acknowledged(await self.publisher.send_on("dead-letters", letters))
+        self._metrics.count_refused(dict(headers)["reason"].decode() for _, _, headers in letters)
 
     async def _apply_again(self, offset: int) -> None:
         """Applies again what was applied up to the payment of an offset."""

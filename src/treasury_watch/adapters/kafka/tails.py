@@ -24,14 +24,15 @@ _POLL_MS = 20
 _STEP_GROWTH = 4
 
 
-def source_offset(headers: Iterable[tuple[str, bytes]]) -> int | None:
-    """Of which message of the payments topic a record is an outcome; None for a record that is not the worker's."""
-    for name, value in headers:
-        if name == "source_topic" and not value.endswith(b"payments"):  # the dead letter of a disposition
-            return None
-        if name == "source_offset":
-            return int(value) if value.isdigit() else None
-    return None
+def source_offset(headers: Iterable[tuple[str, bytes]], topic: str = "payments") -> int | None:
+    """Of which message of a topic of the contract a record is an outcome; None for one of another topic's, or that is
+    not the worker's. Only dead letters say of which topic they are: the rest is of payments.
+    """
+    said = dict(headers)
+    offset = said.get("source_offset", b"")
+    if not said.get("source_topic", b"payments").endswith(topic.encode()) or not offset.isdigit():
+        return None
+    return int(offset)
 
 
 async def read_tails(settings: Settings, partitions: Sequence[int]) -> dict[int, Tails]:

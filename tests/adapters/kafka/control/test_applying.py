@@ -166,14 +166,6 @@ def test_a_message_that_is_no_disposition_is_a_dead_letter_with_its_reason(setti
     assert dict(due.letters[0][2])["reason"] == b"schema"
 
 
-def test_a_dead_letter_that_is_there_already_is_not_sent_again(setting: Setting) -> None:
-    setting.dispositions.decide(4, "release", "NOBODY")
-    setting.dispositions.decide(5, "release", "NOBODY")
-    due = setting.applying(standing(0), letters_until=4).take(setting.engine, 7)
-    assert [dict(headers)["source_offset"] for _, _, headers in due.letters] == [b"5"]
-    assert len(due.records) == 2
-
-
 def test_a_disposition_that_is_on_record_is_passed_over_when_it_is_read_again(setting: Setting) -> None:
     """What waited for a partition that another worker had meanwhile, and has applied or refused it."""
     setting.dispositions.decide(4, "release", "NOBODY")

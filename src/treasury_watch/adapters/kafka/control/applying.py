@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from treasury_watch.adapters.kafka.control.applied import (
-    NOT_YET,
     Applied,
     Disposed,
     Place,
@@ -61,7 +60,7 @@ class Again(NamedTuple):
 
 @dataclass(slots=True)
 class Due:
-    """What is to be done: dead letters to send, then records, then rules to go on with."""
+    """What is to be done: records to write, then dead letters to send, then rules to go on with."""
 
     records: list[Applied] = field(default_factory=list)
     letters: list[Output] = field(default_factory=list)
@@ -78,17 +77,15 @@ class Due:
         """What is not used, and why."""
         return [(each.input, each.reason) for each in self.records if isinstance(each, Unused)]
 
-    def reasons(self) -> list[str]:
-        """The reasons of the dead letters."""
-        return [dict(headers)["reason"].decode() for _, _, headers in self.letters]
-
     def outputs(self) -> list[Output]:
         """The records of the applied log."""
         return [(str(each.input.partition).encode(), encode(each), []) for each in self.records]
 
 
 class Applying:
-    """Where one partition stands. `standing` is by what it is judged; `None` before anything was applied."""
+    """Where one partition stands. `standing` is by what it is judged; `None` before anything was applied. `owed` are
+    dead letters of what is on record as refused, to be sent before anything else.
+    """
 
     def __init__(
         self,
@@ -99,19 +96,17 @@ class Applying:
         standing: Standing | None = None,
         seen: Seen = Seen(),  # noqa: B008  # it cannot change
         again: Iterable[Again] = (),
-        letters_until: int = NOT_YET,
+        owed: Sequence[Output] = (),
     ) -> None:
-        """`again` is what was applied behind the state that the partition has, in order; `letters_until` the offset of
-        the last disposition that has a dead letter already.
-        """
+        """`again` is what was applied behind the state that the partition has, in order."""
         self.standing = standing
         self.seen = seen
+        self.owed = owed
         self._partition = partition
         self._inputs = inputs
         self._dispositions = dispositions
         self._now = now
         self._again = deque(again)
-        self._letters_until = letters_until
 
     @property
     def next_again(self) -> int | None:
@@ -198,8 +193,7 @@ class Applying:
                         reason=reason,
                     )
                 )
-                if coming.place.offset > self._letters_until:
-                    due.letters.append(dead_letter(coming, refusal, now))
+                due.letters.append(dead_letter(coming, refusal, now))
         return due
 
     def done(self, due: Due) -> None:

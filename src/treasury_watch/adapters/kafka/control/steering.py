@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import TopicPartition
 
 from treasury_watch.adapters.kafka.control.applied import (
-    NOT_YET,
     AppliedError,
     AppliedLog,
     Disposed,
@@ -18,17 +17,21 @@ from treasury_watch.adapters.kafka.control.applied import (
     Place,
     Standing,
     Switched,
+    Unused,
     read_log,
 )
 from treasury_watch.adapters.kafka.control.applying import Again, Applying
-from treasury_watch.adapters.kafka.control.dispositions import Dispositions, read_disposition
+from treasury_watch.adapters.kafka.control.dispositions import Coming, Dispositions, dead_letter, read_disposition
 from treasury_watch.adapters.kafka.control.inputs import ControlInputs
 from treasury_watch.adapters.kafka.control.topic import records
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
+from treasury_watch.adapters.kafka.publisher import Output
 from treasury_watch.adapters.kafka.reader import last_record, reader
 from treasury_watch.adapters.kafka.restore import Restored, StateTopic
+from treasury_watch.adapters.kafka.tails import source_offset
 from treasury_watch.adapters.messages import DispositionMessage
 from treasury_watch.adapters.settings import Settings
+from treasury_watch.domain.verdict import Reason, Refusal
 from treasury_watch.engine import Program
 from treasury_watch.rules.schema import RuleSet
 
@@ -72,7 +75,7 @@ class Steering:
                     self,
                     number,
                     await read_log(consumer, logs[number], position),
-                    self._disposition_of(await last_record(consumer, letters[number])),
+                    await last_record(consumer, letters[number]),
                 )
                 for number, position in positions.items()
             }
@@ -85,9 +88,41 @@ class Steering:
             raise AppliedError("there is no rule set that can be judged by")
         return self.inputs.newest.program
 
-    def applying(self, partition: int, log: AppliedLog, again: Sequence[Again], letters_until: int) -> Applying:
+    def applying(self, partition: int, log: AppliedLog, again: Sequence[Again], owed: Sequence[Output]) -> Applying:
         """How control inputs go on in a partition."""
-        return Applying(partition, self.inputs, self._dispositions, _now, log.standing, log.seen, again, letters_until)
+        return Applying(partition, self.inputs, self._dispositions, _now, log.standing, log.seen, again, owed)
+
+    async def owed(self, log: AppliedLog, last_letter: Any) -> list[Output]:
+        """The dead letters that a predecessor did not come to, of dispositions that it had put on record as refused.
+
+        They follow the record and come before anything is judged behind it. So only those may be missing that were
+        refused before the payment that the last record names, and none if the last dead letter is of a payment from
+        that one on.
+        """
+        if not log.entries:
+            return []
+        first, topic = log.entries[-1].applied.first, self._settings.topic("dispositions")
+        headers = () if last_letter is None else last_letter.headers
+        of_payment = source_offset(headers)
+        if of_payment is not None and of_payment >= first:
+            return []
+        there = source_offset(headers, "dispositions")
+        refused = [
+            each.applied
+            for each in log.entries
+            if isinstance(each.applied, Unused)
+            and each.applied.input.topic == topic
+            and each.applied.first == first
+            and (there is None or each.applied.input.offset > there)
+        ]
+        records, now = await self._records([each.input for each in refused]), _now()
+        letters = []
+        for each in refused:
+            reason, _, detail = each.reason.partition(": ")
+            record = records[each.input.offset]
+            refusal = Refusal(cast(Reason, reason), detail)
+            letters.append(dead_letter(Coming(each.input, "", refusal, record.key, record.value), refusal, now))
+        return letters
 
     def hold(self, partitions: Mapping[int, Applying]) -> None:
         """These are the partitions of the worker now."""
@@ -110,21 +145,27 @@ class Steering:
 
     async def _read(self, places: Sequence[Place]) -> dict[int, tuple[str, DispositionMessage]]:
         """The dispositions at these places of one partition, by offset, each with its key. Raises AppliedError."""
+        found: dict[int, tuple[str, DispositionMessage]] = {}
+        for offset, record in (await self._records(places)).items():
+            message = read_disposition(record.value)
+            if not isinstance(message, DispositionMessage) or record.key is None:
+                raise _gone(places[0], offset)
+            found[offset] = record.key.decode(), message
+        return found
+
+    async def _records(self, places: Sequence[Place]) -> dict[int, Any]:
+        """The records of the dispositions topic at these places of one partition, by offset. Raises AppliedError."""
         if not places:
             return {}
-        found: dict[int, tuple[str, DispositionMessage]] = {}
+        found: dict[int, Any] = {}
         wanted = {each.offset for each in places}
         async for record in records(self._settings, "dispositions", places[0].partition, min(wanted)):
             if record.offset > max(wanted):
                 break
-            message = read_disposition(record.value) if record.offset in wanted else None
-            if isinstance(message, DispositionMessage) and record.key is not None:
-                found[record.offset] = record.key.decode(), message
+            if record.offset in wanted:
+                found[record.offset] = record
         if missing := sorted(wanted - found.keys()):
-            raise AppliedError(
-                f"{places[0].topic}[{places[0].partition}] has no disposition at offset {missing[0]} any more, which "
-                "was applied; it is to be kept for ever"
-            )
+            raise _gone(places[0], missing[0])
         return found
 
     async def log_of(self, partition: int, position: int) -> AppliedLog:
@@ -133,22 +174,15 @@ class Steering:
         async with reader(self._settings, [tp], _POLL_MS) as consumer:
             return await read_log(consumer, tp, position)
 
-    def _disposition_of(self, letter: Any) -> int:
-        """The offset of the disposition of which a dead letter is; -1 if it is none of a disposition."""
-        headers = {} if letter is None else {name: value.decode() for name, value in letter.headers}
-        if headers.get("source_topic") != self._settings.topic("dispositions"):
-            return NOT_YET
-        return int(headers["source_offset"])
-
 
 class Course:
     """What was applied to one partition that was taken over, and how it goes on from there."""
 
-    def __init__(self, steering: Steering, partition: int, log: AppliedLog, letters_until: int) -> None:
+    def __init__(self, steering: Steering, partition: int, log: AppliedLog, last_letter: Any) -> None:
         self._steering = steering
         self._partition = partition
         self._log = log
-        self._letters_until = letters_until
+        self._last_letter = last_letter
 
     async def program_at(self, position: int) -> Program:
         """By what the payment of an offset is judged."""
@@ -182,11 +216,19 @@ class Course:
         await self._reach(position)
         entries = self._log.behind_state(position)[1] if restored else self._log.since(position)
         again = await self._steering.again(entries)
-        return self._steering.applying(self._partition, self._log, again, self._letters_until)
+        owed = await self._steering.owed(self._log, self._last_letter)
+        return self._steering.applying(self._partition, self._log, again, owed)
 
     async def _reach(self, position: int) -> None:
         if self._log.entries and not self._log.reaches(position):
             self._log = await self._steering.log_of(self._partition, position)
+
+
+def _gone(place: Place, offset: int) -> AppliedError:
+    return AppliedError(
+        f"{place.topic}[{place.partition}] has no disposition at offset {offset} any more, which was applied or "
+        "refused; it is to be kept for ever"
+    )
 
 
 def _now() -> str:
