@@ -1,0 +1,1 @@
+"""What Grafana shows: dashboards, how it is provisioned with them, and the generator that writes them."""
