@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo test test-all lint bench audit
+.PHONY: help bootstrap demo stack test test-all lint bench audit
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -9,6 +9,9 @@ bootstrap: # .venv from the hashed lock; nothing to do the second time
 
 demo: bootstrap ## a simulated treasury day, judged live in the terminal
 	@.venv/bin/treasury-watch demo
+
+stack: bootstrap ## a whole site on this machine: Kafka, workers, PostgreSQL, Prometheus, Alertmanager
+	@scripts/stack up
 
 test: bootstrap ## the tests that this machine can run
 	.venv/bin/pytest
