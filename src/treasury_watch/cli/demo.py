@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 STATUS_EVERY = 2.0  # seconds between status lines where stdout is no terminal
 LINES_AT_ONCE = 5  # cases told between two looks; a flood is counted, not printed
+_NEXT = (
+    "The page is gone with the demo: --seconds 3600 keeps it for an hour.\n"
+    "Next: docs/rule-guide.md writes a first rule, docs/importing.md brings in payments of your own, "
+    "docs/operations.md runs it on Apache Kafka."
+)
 _STYLES = {"pass": "green", "warn": "yellow", "intercept": "red", "prohibit": "bold red"}
 
 
@@ -103,7 +108,8 @@ class _Stop:
 @contextmanager
 def _view(running: Demo, lang: Language) -> Iterator[Callable[[Scoreboard], None]]:
     if not sys.stdout.isatty():
-        typer.echo(f"metrics {running.metrics_url}  brokers {running.settings.bootstrap_servers}")
+        typer.echo("\n".join(_links(running)))
+        sys.stdout.flush()
         yield _Lines(lang)
         return
     from rich.live import Live
@@ -151,7 +157,8 @@ def _screen(running: Demo, lang: Language) -> Group:
     cases.add_column("verdict", width=9)
     cases.add_column("payment", ratio=2)
     cases.add_column("reason", ratio=3)
-    room = console().height - 14
+    links = _links(running)
+    room = console().height - 13 - len(links)
     for case in islice(reversed(board.cases), max(room // (3 if lang is Language.BOTH else 2), 1)):
         reasons = "\n".join(_reasons(case, lang))
         cases.add_row(Text(_verdict(case), _STYLES[case.verdict]), _payment(case), reasons)
@@ -160,8 +167,20 @@ def _screen(running: Demo, lang: Language) -> Group:
         Text(_progress(board)),
         counts,
         cases,
-        Text(f"metrics {running.metrics_url}  brokers {running.settings.bootstrap_servers}  Ctrl-C ends", "dim"),
+        Text("\n".join(links)),
+        Text("Ctrl-C ends", "dim"),
     )
+
+
+def _links(running: Demo) -> list[str]:
+    """Where to look while it runs, a line each."""
+    lines = [
+        f"open {running.web}/status in a browser · 用浏览器打开",
+        f"metrics {running.web}/metrics  brokers {running.settings.bootstrap_servers}",
+    ]
+    if running.prometheus:
+        lines.append(f"Prometheus {running.prometheus}/graph?g0.expr=treasury_watch_instructions_total&g0.tab=0")
+    return lines
 
 
 def _status(board: Scoreboard) -> str:
@@ -218,3 +237,4 @@ def _summarise(board: Scoreboard) -> None:
     )
     if board.latencies:
         typer.echo(f"from producing a payment to reading its decision: {_latency(board)}")
+    typer.echo(_NEXT)
