@@ -212,44 +212,42 @@ class Metrics:
         for reason in reasons:
             self._dead_letters[reason].inc()  # type: ignore[index]
 
-    def count(self, outcomes: Iterable[Outcome]) -> None:
+    def count(self, outcomes: Sequence[Outcome]) -> None:
         """Counts what was just published."""
-        verdicts: Tally[str] = Tally()
-        hits: Tally[tuple[str, str]] = Tally()
-        held = Decimal(0)
-        late = duplicates = 0
-        scores: list[Anomaly] = []
-        events: list[datetime] = []
-        for outcome in outcomes:
-            if isinstance(outcome, Decision):
-                verdicts[outcome.verdict] += 1
-                events.append(outcome.event_time)
-                late += outcome.late
-                if outcome.anomaly is not UNSET:
-                    scores.append(outcome.anomaly)
-                if outcome.hits:
-                    if outcome.hits[0].rule == ENGINE:
-                        self._engine_errors.inc()
-                    else:
-                        hits.update((hit.rule, hit.mode) for hit in outcome.hits if not hit.excepted)
-                    if SEVERITY[outcome.verdict] >= _HELD and outcome.currency == HOME_CURRENCY:
-                        held += max(Decimal(outcome.amount), Decimal(0))
-            elif isinstance(outcome, Refusal):
-                self._dead_letters[outcome.reason].inc()
-            elif isinstance(outcome, Duplicate):
-                duplicates += 1
-        for verdict, n in verdicts.items():
-            self._instructions[verdict].inc(n)  # type: ignore[index]
-        for hit, n in hits.items():
+        decisions = [each for each in outcomes if isinstance(each, Decision)]
+        if decisions:
+            self._count_decisions(decisions)
+        if len(decisions) < len(outcomes):
+            for each in outcomes:
+                if isinstance(each, Refusal):
+                    self._dead_letters[each.reason].inc()
+                elif isinstance(each, Duplicate):
+                    self._duplicates.inc()
+
+    def _count_decisions(self, decisions: Sequence[Decision]) -> None:
+        """One pass for each figure: lists are made and added up much faster than one loop goes through it all."""
+        for verdict, n in Tally([each.verdict for each in decisions]).items():
+            self._instructions[verdict].inc(n)
+        self._late.inc(sum([each.late for each in decisions]))
+        self._count_hits([each for each in decisions if each.hits])
+        self._count_scores([each.anomaly for each in decisions if each.anomaly is not UNSET])
+        # Times of the same zone are subtracted much faster than others: so now is told in the one of the payments.
+        now = datetime.fromtimestamp(self._clock(), decisions[0].event_time.tzinfo)
+        ago = np.array([(now - each.event_time).total_seconds() for each in decisions])
+        self._event_latency.observe(np.maximum(ago, 0.0))
+
+    def _count_hits(self, decisions: Sequence[Decision]) -> None:
+        judged = [each for each in decisions if each.hits[0].rule != ENGINE]
+        self._engine_errors.inc(len(decisions) - len(judged))
+        hits = [(hit.rule, hit.mode) for each in judged for hit in each.hits if not hit.excepted]
+        for hit, n in Tally(hits).items():
             self._hits[hit].inc(n)
-        if events:
-            ago = self._clock() - np.array([each.timestamp() for each in events])
-            self._event_latency.observe(np.maximum(ago, 0.0))
-        if scores:
-            self._count_scores(scores)
-        self._held.inc(float(held))
-        self._late.inc(late)
-        self._duplicates.inc(duplicates)
+        held = [
+            max(Decimal(each.amount), Decimal(0))
+            for each in decisions
+            if SEVERITY[each.verdict] >= _HELD and each.currency == HOME_CURRENCY
+        ]
+        self._held.inc(float(sum(held)))
 
     def count_shadow(self, counts: Counts) -> None:
         """Counts what a shadow detector saw."""
@@ -261,8 +259,8 @@ class Metrics:
         if p_values:
             self._p_values.observe(np.array(p_values))
         self._scored.inc(len(scores))
-        self._alerts.inc(sum(each.alert for each in scores))
-        self._creeping.inc(sum(each.creeping for each in scores))
+        self._alerts.inc(sum([each.alert for each in scores]))
+        self._creeping.inc(sum([each.creeping for each in scores]))
 
     def watch_partition(self, partition: int, watched: Watched) -> None:
         """Exposes what is asked of an assigned partition at each scrape."""

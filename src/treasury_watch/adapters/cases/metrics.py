@@ -12,6 +12,7 @@ from prometheus_client import (
     GCCollector,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 
@@ -19,6 +20,8 @@ from treasury_watch.adapters.cases.rows import COLUMNS
 from treasury_watch.adapters.cases.store import Place
 
 _BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # as in a worker's metrics
 
 
 class Metrics:
