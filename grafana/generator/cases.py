@@ -251,9 +251,9 @@ _REFUSED: Final = Table(
     columns={
         "failed_at": Column(Text("拒收时间", "Refused at"), width=160, unit="dateTimeAsIso"),
         "reason": Column(Text("原因", "Reason"), width=150),
-        "detail": Column(Text("详情", "Detail")),
+        "detail": Column(Text("详情", "Detail"), wrapped=True),
         "instruction_id": Column(Text("支付指令", "Instruction"), width=150),
-        "refused_topic": Column(Text("主题", "Topic"), width=160),
+        "refused_topic": Column(Text("主题", "Topic"), width=150),
         "refused_partition": Column(Text("分区", "Partition"), width=80, decimals=0),
         "refused_offset": Column(Text("位点", "Offset"), width=90, decimals=0),
     },
@@ -274,10 +274,10 @@ _UNREADABLE: Final = Table(
     ),
     columns={
         "arrived_at": Column(Text("到达时间", "Arrived at"), width=160, unit="dateTimeAsIso"),
-        "reason": Column(Text("原因", "Reason")),
-        "source_topic": Column(Text("主题", "Topic"), width=160),
-        "source_partition": Column(Text("分区", "Partition"), width=80, decimals=0),
-        "source_offset": Column(Text("位点", "Offset"), width=90, decimals=0),
+        "reason": Column(Text("原因", "Reason"), wrapped=True),
+        "source_topic": Column(Text("主题", "Topic")),
+        "source_partition": Column(Text("分区", "Partition"), decimals=0),
+        "source_offset": Column(Text("位点", "Offset"), decimals=0),
     },
 )
 _PROGRESS: Final = Table(
@@ -293,8 +293,8 @@ _PROGRESS: Final = Table(
     columns={
         "source_topic": Column(Text("主题", "Topic")),
         "source_partition": Column(Text("分区", "Partition"), width=80, decimals=0),
-        "next_offset": Column(Text("下一位点", "Next offset"), width=110, decimals=0),
-        "written_at": Column(Text("写入时间", "Written at"), width=160, unit="dateTimeAsIso"),
+        "next_offset": Column(Text("下一位点", "Next offset"), width=100, decimals=0),
+        "written_at": Column(Text("写入时间", "Written at"), width=170, unit="dateTimeAsIso"),
     },
 )
 
@@ -313,7 +313,7 @@ CASES_BOARD: Final = Dashboard(
         Row(8, ((12, _CASES_BY_DAY), (12, _AMOUNT_BY_DAY))),
         Row(10, ((8, BY_UNIT), (8, _BY_RULE), (8, _PRECISION)), Text("何处与何故", "Where and why")),
         Row(8, ((12, _TIMELINESS), (12, _ANSWERED)), Text("处置", "Decisions of people")),
-        Row(9, ((12, _REFUSED), (6, _UNREADABLE), (6, _PROGRESS)), Text("入库", "What came in")),
+        Row(9, ((12, _REFUSED), (5, _UNREADABLE), (7, _PROGRESS)), Text("入库", "What came in")),
     ),
     choices=(
         POSTGRESQL_CHOICE,

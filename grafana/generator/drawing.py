@@ -51,6 +51,7 @@ def _stat(panel: Stat, language: Language) -> dashboard.Panel:
         .color_scheme(builders.FieldColor().mode(dashboard.FieldColorModeId.THRESHOLDS))
         .color_mode(common.BigValueColorMode.VALUE)
         .graph_mode(common.BigValueGraphMode.NONE)
+        .text_mode(common.BigValueTextMode.VALUE)
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
         .no_value(said(_NOTHING, language))
     )
@@ -92,12 +93,19 @@ def _lines(panel: Lines, language: Language) -> dashboard.Panel:
     )
     if panel.least is not None:
         built.min(panel.least)
+    if panel.unit == "none":
+        built.axis_soft_max(1)  # where all is zero the axis would end at 100
+    if panel.nothing:
+        built.no_value(said(panel.nothing, language))
     if panel.most is not None:
         built.max(panel.most)
     if panel.decimals is not None:
         built.decimals(panel.decimals)
     if panel.interval:
         built.interval(panel.interval)
+    if panel.shortened:
+        options = {"regex": panel.shortened, "renamePattern": "$1"}
+        built.with_transformation(dashboard.DataTransformerConfig(id_val="renameByRegex", options=options))
     for name, named in panel.names.items():
         built.override_by_name(name, list(_named(named, language)))
     if panel.background:
@@ -127,7 +135,7 @@ def _table(panel: Table, language: Language) -> dashboard.Panel:
         .thresholds(_thresholds(panel.thresholds))
         .show_header(True)
         .cell_height(common.TableCellHeight.SM)
-        .no_value("")
+        .no_value(said(_NOTHING, language))
     )
     if panel.joined_by:
         built.with_transformation(
@@ -169,8 +177,11 @@ def _column(column: Column, language: Language) -> Iterator[dashboard.DynamicCon
     if column.thresholds:
         yield _value("thresholds", _thresholds(column.thresholds).build())
         yield _value("custom.cellOptions", {"type": "color-text"})
+    if column.wrapped:
+        yield _value("custom.cellOptions", {"type": "auto", "wrapText": True})
     if column.bar:
         yield _value("min", 0)
+        yield _value("fieldMinMax", True)
         yield _value("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"})
     if column.link:
         yield _value("links", [{"title": said(column.title, language), "url": column.link, "targetBlank": True}])

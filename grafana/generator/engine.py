@@ -9,6 +9,7 @@ from grafana.generator.panels import Column, Lines, Named, Row, Stat, Table
 from grafana.generator.queries import Prom
 from grafana.generator.texts import Text, Words
 from grafana.generator.variables import Choice
+from grafana.generator.vocabulary import ALERTS
 
 _ON: Final = 'instance=~"$instance"'
 _OF: Final = 'instance=~"$instance", partition=~"$partition"'
@@ -112,10 +113,8 @@ _ALERTS: Final = Table(
     "none",
     (
         Prom(
-            "sort_desc(time() - max by (alertname, severity, instance)"
-            ' (ALERTS_FOR_STATE{alertname=~"TreasuryWatch.+"}))'
-            " * on (alertname, severity, instance) group_left max by (alertname, severity, instance)"
-            ' (ALERTS{alertname=~"TreasuryWatch.+", alertstate="firing"})',
+            f"time() - max by (alertname, severity) (ALERTS_FOR_STATE{{{ALERTS}}}) and on (alertname, severity)"
+            f' ALERTS{{{ALERTS}, alertstate="firing"}}',
             now=True,
         ),
     ),
@@ -129,9 +128,9 @@ _ALERTS: Final = Table(
                 "warning": Named(Text("警告", "warning"), "yellow"),
             },
         ),
-        "instance": Column(Text("进程", "Worker"), width=170),
         "Value": Column(Text("已持续", "For"), width=110, unit="s", decimals=0),
     },
+    sorted_by="Value",
 )
 
 _RATE: Final = Lines(
@@ -377,6 +376,7 @@ _DISK: Final = Lines(
             "{{instance}} {{mountpoint}}",
         ),
     ),
+    nothing=Text("没有 node_exporter", "no node_exporter"),
     most=1,
 )
 
@@ -426,7 +426,7 @@ ENGINE: Final = Dashboard(
         "Workers and sinks: rates, errors, latency, lag, snapshots, recovery and resources, for operators.",
     ),
     rows=(
-        Row(5, ((3, _READY), (3, _SERVED), (3, _WAITING), (3, _SLOW), (3, _OLDEST), (3, _FAILED), (6, _ALERTS))),
+        Row(6, ((3, _READY), (3, _SERVED), (3, _WAITING), (3, _SLOW), (3, _OLDEST), (3, _FAILED), (6, _ALERTS))),
         Row(
             8,
             ((8, _RATE), (8, _ERRORS), (8, _LAG)),

@@ -15,6 +15,7 @@ from grafana.generator.drawing import draw
 from grafana.generator.panels import Row
 from grafana.generator.queries import PROMETHEUS
 from grafana.generator.texts import Language, Text, said
+from grafana.generator.vocabulary import ALERTS
 
 TAG: Final = "treasury-watch"
 PROMETHEUS_CHOICE: Final = variables.Source("datasource", Text("指标", "Metrics"), "prometheus")
@@ -24,14 +25,14 @@ _OTHER_LANGUAGE: Final = Text("English", "中文")
 _RUNBOOKS: Final = Text("处置手册", "Runbooks")
 _CONSOLE: Final = Text("处置台", "Console")
 _RELEASES: Final = Text("规则发布", "Rule releases")
-_ALERTS: Final = Text("告警", "Alerts")
+_FIRED: Final = Text("告警", "Alerts")
 
 # A hash that was nowhere in force in the hour before; a worker that restarts releases nothing.
 _NEW_RULES: Final = (
     "count by (hash) (treasury_watch_ruleset_info)"
     " unless on (hash) count by (hash) (max_over_time(treasury_watch_ruleset_info[1h] offset 1m))"
 )
-_FIRING: Final = 'ALERTS{alertname=~"TreasuryWatch.+", alertstate="firing"}'
+_FIRING: Final = f'ALERTS{{{ALERTS}, alertstate="firing"}}'
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def build(
     built.templating.list_val = [variables.build(each, language) for each in (*made.choices, *constants)]
     built.annotations.list_val = [
         _note(_RELEASES, language, _NEW_RULES, "blue", "{{hash}}"),
-        _note(_ALERTS, language, _FIRING, "red", "{{alertname}} {{severity}} {{instance}} {{partition}}"),
+        _note(_FIRED, language, _FIRING, "red", "{{alertname}} {{severity}} {{instance}} {{partition}}"),
     ]
     built.links = list(_links(made, all_of_them, language))
     built.panels = list(_placed(made.rows, language))

@@ -10,7 +10,7 @@ from grafana.generator.panels import Column, Lines, Row, Stat, Table
 from grafana.generator.periods import DAYS, MIDNIGHT, MOMENTS
 from grafana.generator.queries import Prom, Sql
 from grafana.generator.texts import Text
-from grafana.generator.vocabulary import LEVELS, MONEY, VERDICTS, in_money
+from grafana.generator.vocabulary import ALERTS, LEVELS, MONEY, NONE, VERDICTS, in_money, most_hits, or_none
 
 _NUMBERS: Final = (
     Stat(
@@ -69,7 +69,7 @@ _NUMBERS: Final = (
             "Alerts about the system that fire now, not warnings of payments; the dashboard of the engine names them.",
         ),
         "none",
-        (Prom('count(ALERTS{alertname=~"TreasuryWatch.+", alertstate="firing"}) or vector(0)', now=True),),
+        (Prom(f'count(ALERTS{{{ALERTS}, alertstate="firing"}}) or vector(0)', now=True),),
         thresholds=((1, "red"),),
         decimals=0,
     ),
@@ -83,6 +83,7 @@ _VERDICTS: Final = Lines(
     ),
     "none",
     (Prom("60 * sum by (verdict) (rate(treasury_watch_instructions_total[$__rate_interval]))", "{{verdict}}"),),
+    style="bars",
     stacked=True,
     names=VERDICTS,
     runbook="no-instructions",
@@ -107,7 +108,12 @@ _TOP_RULES: Final = Table(
     Text("命中最多的规则", "Rules with most hits"),
     Text("所选时段内正式运行的规则命中，前十条。", "Hits of live rules in the chosen period, the ten with most."),
     "locale",
-    (Prom('topk(10, sum by (rule) (increase(treasury_watch_hits_total{mode="live"}[$__range])) > 0)', now=True),),
+    (
+        Prom(
+            or_none('topk(10, sum by (rule) (increase(treasury_watch_hits_total{mode="live"}[$__range])) > 0)', "rule"),
+            now=True,
+        ),
+    ),
     columns={
         "rule": Column(Text("规则", "Rule"), width=150),
         "Value": Column(Text("命中", "Hits"), decimals=0, bar=True),
@@ -125,12 +131,17 @@ _HITS: Final = Lines(
     "none",
     (
         Prom(
-            '60 * topk(10, sum by (rule) (rate(treasury_watch_hits_total{mode="live"}[$__rate_interval])) > 0)',
+            or_none(
+                '60 * sum by (rule) (rate(treasury_watch_hits_total{mode="live"}[$__rate_interval])) '
+                + most_hits("live"),
+                "rule",
+            ),
             "{{rule}}",
         ),
     ),
     style="bars",
     stacked=True,
+    names=NONE,
 )
 
 _LEVELS: Final = Lines(
@@ -189,9 +200,15 @@ _REFUSALS: Final = Lines(
     Text("每分钟拒收（按原因）", "Refusals per minute by reason"),
     Text("每分钟拒收的消息，按原因分。", "Messages refused per minute, by reason."),
     "none",
-    (Prom("60 * sum by (reason) (rate(treasury_watch_dead_letters_total[$__rate_interval])) > 0", "{{reason}}"),),
+    (
+        Prom(
+            or_none("60 * sum by (reason) (rate(treasury_watch_dead_letters_total[$__rate_interval])) > 0", "reason"),
+            "{{reason}}",
+        ),
+    ),
     style="bars",
     stacked=True,
+    names=NONE,
     runbook="dead-letters",
 )
 

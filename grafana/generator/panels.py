@@ -43,7 +43,8 @@ class Stat(Panel):
 @dataclass(frozen=True)
 class Lines(Panel):
     """Series over time. `names` gives series of these names a title and a colour; `background` is a series of 0 and 1
-    that shades where it is 1. `interval` is the least distance of two points.
+    that shades where it is 1. `interval` is the least distance of two points; `nothing`
+    is shown where there are no series; of names that the regular expression `shortened` matches its group is left.
     """
 
     style: Literal["lines", "bars", "steps"] = "lines"
@@ -53,12 +54,15 @@ class Lines(Panel):
     least: float | None = 0
     most: float | None = None
     interval: str | None = None
+    nothing: Text | None = None
+    shortened: str | None = None
 
 
 @dataclass(frozen=True)
 class Column:
     """A column of a table. `width` in pixels, the rest shares what is left; `values` says what certain texts mean;
-    `link` leads to a page, with `${__value.raw}` for the cell; `bar` draws a number as a bar as well.
+    `link` leads to a page, with `${__value.raw}` for the cell; `bar` draws a number as a bar as well; `wrapped` takes
+    as many lines as a text needs.
     """
 
     title: Text
@@ -69,6 +73,7 @@ class Column:
     thresholds: Steps = ()
     link: str | None = None
     bar: bool = False
+    wrapped: bool = False
 
 
 @dataclass(frozen=True)

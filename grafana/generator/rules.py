@@ -9,14 +9,23 @@ from grafana.generator.panels import Column, Lines, Row, Stat, Table
 from grafana.generator.queries import Prom
 from grafana.generator.texts import Text
 from grafana.generator.variables import Choice
-from grafana.generator.vocabulary import MODES
+from grafana.generator.vocabulary import MODES, NONE, most_hits, or_none
 
 _RULE: Final = 'rule=~"$rule"'
+_SHORT: Final = "sha256:(.{12}).*"
 _ALL_PAYMENTS: Final = "scalar(sum(increase(treasury_watch_instructions_total[$__range])))"
 
 
 def _hits(mode: str) -> str:
     return f'sum by (rule) (increase(treasury_watch_hits_total{{{_RULE}, mode="{mode}"}}[$__range]))'
+
+
+def _rate(mode: str, span: str) -> str:
+    return f'sum by (rule) (rate(treasury_watch_hits_total{{{_RULE}, mode="{mode}"}}[{span}]))'
+
+
+def _most(mode: str) -> str:
+    return most_hits(mode, f"{_RULE}, ")
 
 
 _IN_FORCE: Final = Stat(
@@ -149,15 +158,10 @@ _LIVE: Final = Lines(
     Text("每分钟正式命中", "Live hits per minute"),
     Text("命中最多的十条正式规则。", "The ten live rules with most hits."),
     "none",
-    (
-        Prom(
-            f"60 * topk(10, sum by (rule) (rate(treasury_watch_hits_total{{{_RULE},"
-            f' mode="live"}}[$__rate_interval])) > 0)',
-            "{{rule}}",
-        ),
-    ),
+    (Prom(or_none(f"60 * {_rate('live', '$__rate_interval')} {_most('live')}", "rule"), "{{rule}}"),),
     style="bars",
     stacked=True,
+    names=NONE,
 )
 _SHADOW: Final = Lines(
     Text("每分钟试运行命中", "Shadow hits per minute"),
@@ -166,15 +170,10 @@ _SHADOW: Final = Lines(
         "The ten shadow rules with most hits: cases that there would be if they went live.",
     ),
     "none",
-    (
-        Prom(
-            f"60 * topk(10, sum by (rule) (rate(treasury_watch_hits_total{{{_RULE},"
-            f' mode="shadow"}}[$__rate_interval])) > 0)',
-            "{{rule}}",
-        ),
-    ),
+    (Prom(or_none(f"60 * {_rate('shadow', '$__rate_interval')} {_most('shadow')}", "rule"), "{{rule}}"),),
     style="bars",
     stacked=True,
+    names=NONE,
 )
 _SHARES: Final = Lines(
     Text("占全部支付的份额", "Share of all payments"),
@@ -185,12 +184,15 @@ _SHARES: Final = Lines(
     "percentunit",
     (
         Prom(
-            f'topk(10, sum by (rule) (rate(treasury_watch_hits_total{{{_RULE}, mode="live"}}[1h]))'
-            " / scalar(sum(rate(treasury_watch_instructions_total[1h]))) > 0)",
+            or_none(
+                f"{_rate('live', '1h')} / scalar(sum(rate(treasury_watch_instructions_total[1h]))) {_most('live')}",
+                "rule",
+            ),
             "{{rule}}",
         ),
     ),
     thresholds=((0.02, "red"),),
+    names=NONE,
     runbook="rule-hits-unusual",
 )
 
@@ -202,6 +204,7 @@ _HASH_HISTORY: Final = Lines(
     ),
     "none",
     (Prom("count by (hash) (treasury_watch_ruleset_info)", "{{hash}}"),),
+    shortened=_SHORT,
     decimals=0,
     style="steps",
     stacked=True,
@@ -220,6 +223,7 @@ _TIME: Final = Lines(
             "{{hash}}",
         ),
     ),
+    shortened=_SHORT,
 )
 _TIME_EACH: Final = Lines(
     Text("每条指令引擎用时", "Engine time per instruction"),

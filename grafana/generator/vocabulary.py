@@ -38,3 +38,21 @@ MONEY: Final = Text("suffix: 万元", "currencyCNY")  # staff count in ten thous
 def in_money(yuan: str) -> Text:
     """An expression of PromQL of yuan, as `MONEY` shows it."""
     return Text(f"({yuan}) / 10000", yuan)
+
+
+ALERTS: Final = 'alertname=~"TreasuryWatch.+", severity=~"critical|warning"'  # not the one that always fires
+
+NONE: Final = {"-": Named(Text("无", "none"), "#8e8e8e")}
+
+
+def most_hits(mode: str, chosen: str = "") -> str:
+    """Filters series of rules down to the ten that hit most in the chosen period."""
+    hits = f'treasury_watch_hits_total{{{chosen}mode="{mode}"}}'
+    return f"and on (rule) topk(10, sum by (rule) (increase({hits}[$__range] @ end())) > 0)"
+
+
+def or_none(expr: str, label: str) -> str:
+    """The series of an expression, and while there are none, zero under the name `-` in this label: an empty panel
+    would look like one that is broken.
+    """
+    return f'{expr} or on () label_replace(vector(0), "{label}", "-", "", "")'
