@@ -3,9 +3,9 @@
 const POLL_MS = 2000;
 const PATIENCE_MS = 10000;
 const LANGUAGES = { zh: "zh-CN", en: "en" };
-const VERDICTS = { warn: ["▲ 预警", "▲ warn"], intercept: ["■ 拦截", "■ held"], prohibit: ["✕ 禁止", "✕ prohibit"] };
+const VERDICTS = { warn: ["▲ 预警", "▲ warn"], intercept: ["■ 拦截", "■ intercept"], prohibit: ["✕ 禁止", "✕ prohibit"] };
 const LEVELS = { grey: ["灰色", "grey"], red: ["红色", "red"], orange: ["橙色", "orange"], yellow: ["黄色", "yellow"], blue: ["蓝色", "blue"] };
-const COLUMNS = [["time", "时间", "Time"], ["verdict", "判定", "Verdict"], ["payment", "单位 → 收款人", "Unit → payee"], ["amount", "金额", "Amount"], ["reason", "规则和理由", "Rule and reason"]];
+const COLUMNS = [["time", "提交时间", "Submitted"], ["verdict", "判定", "Verdict"], ["payment", "单位 → 收款人", "Unit → payee"], ["amount", "金额", "Amount"], ["reason", "规则和理由", "Rule and reason"]];
 const CONDITIONS = {
   ready: ["就绪：正在判定", "ready: judging payments"],
   "taking over partitions": ["未就绪：正在接管分区", "not ready: taking over partitions"],
@@ -38,7 +38,7 @@ const foreign = (text) => element("bdi", "", text);
 const grouped = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 const money = (text) => text.replace(/\d+/, grouped);
 const clock = (moment) => moment.toLocaleTimeString("en-GB");
-const milliseconds = (value) => (value === null ? "–" : value < 10 ? `${value.toFixed(1)} ms` : value < 10000 ? `${Math.round(value)} ms` : `${Math.round(value / 1000)} s`);
+const milliseconds = (value) => (value === null ? "–" : value < 10 ? `${value.toFixed(1)} ms` : value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`);
 
 function set(id, text) {
   if (byId(id).textContent !== text) byId(id).textContent = text;
@@ -138,7 +138,7 @@ function show(found) {
 async function ask() {
   try {
     const answer = await fetch("status.json", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-    return { code: answer.status, ...(await answer.json()) };
+    return { code: answer.status, ...(await answer.json().catch(() => ({}))) };
   } catch {
     return null;
   }
