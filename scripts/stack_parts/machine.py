@@ -9,6 +9,7 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,9 @@ class Failed(Exception):
 
 
 def require_programs() -> None:
-    """Raises Failed with status 2 that names all that is missing and how Debian brings it."""
+    """Raises Failed with status 2 that names all that is missing and how it comes here."""
+    if Path(sys.prefix) != ROOT / ".venv":
+        raise Failed("the project is not installed; run: make bootstrap", 2)
     missing = {names[0]: package for names, package in _NEEDED if _found(names) is None}
     if missing:
         packages = " ".join(missing.values())
