@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
 from tests.conftest import ROOT
@@ -17,6 +18,7 @@ from tests.monitoring.tools import FOLDER, run
 from treasury_watch.adapters.cases.metrics import Metrics as SinkMetrics
 from treasury_watch.adapters.metrics import LATENCY_BUCKETS, Metrics, Watched
 from treasury_watch.adapters.rulefiles import default_rules, load
+from treasury_watch.cli import app
 
 CASES = sorted(Path(__file__).parent.glob("*.test.yml"))
 
@@ -147,6 +149,29 @@ def test_the_index_has_every_alert_with_its_runbook_and_severities() -> None:
     }
     assert set(listed) == told
     assert len(listed) == len(told)
+
+
+def commands(app: typer.Typer) -> set[tuple[str, ...]]:
+    """Every command and group of commands, as words."""
+
+    def below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        yield words
+        for name, each in getattr(command, "commands", {}).items():
+            yield from below(each, (*words, name))
+
+    return set(below(typer.main.get_command(app), ()))
+
+
+def test_what_runbooks_tell_to_run_and_to_look_at_exists() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in sorted(FOLDER_OF_RUNBOOKS.glob("*.md"))]
+    code = [each for text in texts for each in re.findall(r"`([^`]+)`", text)]
+    told = {tuple(each.split()) for text in code for each in re.findall(r"^treasury-watch((?: [a-z][a-z-]*)+)", text)}
+    assert told
+    assert told - commands(app) == set()
+    named = {name for each in code for name in re.findall(r"(?<![\w:])treasury_watch_\w+|\b\w+:\w+:\w+", each)}
+    exposed = set(re.findall(r"^(\w+)", (of_worker() + of_sink()).decode(), flags=re.MULTILINE))
+    families = {re.sub("_(bucket|sum|count)$", "", name) for name in exposed}
+    assert named - exposed - families - RECORDED.keys() == set()
 
 
 def test_the_rules_ask_only_for_what_a_worker_or_a_sink_exposes_or_is_recorded() -> None:
