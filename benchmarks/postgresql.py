@@ -83,6 +83,14 @@ class Server:
         given = {"host": "127.0.0.1", "port": self.port, "user": _LOGIN, "dbname": database}
         return make_conninfo(**{**given, **others})
 
+    def cpu_seconds(self) -> float:
+        """The processor time of all of its processes so far, those that ended included (Linux)."""
+        assert self._process is not None
+        own = _stat(self._process.pid)
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        ticks = sum(own[11:15]) + sum(sum(_stat(int(child))[11:13]) for child in children)
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -97,6 +105,15 @@ class Server:
                 extra_groups=[] if self._account else None,
             )
         return self._process
+
+
+def _stat(pid: int) -> list[int]:
+    """The numbers of `/proc/PID/stat` behind the state, see proc(5); zeros for a process that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return [0] * 40
+    return [0, *map(int, text.rpartition(")")[2].split()[1:])]
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 Both in one call, in turns, on a server of its own with its defaults (it confirms what is on the disk). The baseline is
 what comes to mind first: a record is decoded, put in with one `INSERT … ON CONFLICT DO NOTHING`, and the offset stored,
-in a transaction of its own.
+in a transaction of its own. Beside the rates stands the processor time of a case, which says more where others use the
+machine, too: of this process, which is the sink's part without Kafka, and of the server's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from benchmarks.postgresql import NotInstalled, postgresql
+from benchmarks.postgresql import NotInstalled, Server, postgresql
 from treasury_watch.adapters.cases.database import SCHEMA, parameters
 from treasury_watch.adapters.cases.migrating import migrate
 from treasury_watch.adapters.cases.rows import COLUMNS, Reading
@@ -135,19 +136,32 @@ async def row_by_row(settings: Settings, records: Sequence[Sample]) -> None:
                 await connection.execute(progress, (record.topic, record.partition, record.offset + 1))
 
 
-def rate(work: Callable[[Settings, Sequence[Sample]], Awaitable[None]], settings: Settings, count: int) -> float:
-    """Records per second, of so many that are in the database when it ends."""
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Cases per second, and microseconds of processor time for each: of the sink, and of PostgreSQL."""
+
+    rate: float
+    sink_us: float
+    server_us: float
+
+
+def measured(
+    work: Callable[[Settings, Sequence[Sample]], Awaitable[None]], server: Server, settings: Settings, count: int
+) -> Round:
+    """One round of so many cases, all of which are in the database when it ends."""
     records = samples(count, _rows(settings))
 
     async def working() -> None:
         await work(settings, records)
 
     before, began = _rows(settings), time.perf_counter()
+    sink, servers = time.process_time(), server.cpu_seconds()
     asyncio.run(working())
     seconds = time.perf_counter() - began
+    sink, servers = time.process_time() - sink, server.cpu_seconds() - servers
     if _rows(settings) - before != count:
         raise SystemExit(f"{_rows(settings) - before:,} rows came, expected {count:,}")
-    return count / seconds
+    return Round(count / seconds, sink / count * 1e6, servers / count * 1e6)
 
 
 def _rows(settings: Settings) -> int:
@@ -167,16 +181,21 @@ def main() -> int:
             ours, plain = (load_settings(database_url=server.url(server.database())) for _ in range(2))
             for settings in (ours, plain):
                 migrate(settings)
-            rates: dict[str, list[float]] = {"in batches": [], "row by row": []}
+            rounds: dict[str, list[Round]] = {"in batches": [], "row by row": []}
             for _ in range(given.rounds):
-                rates["in batches"].append(rate(by_batches, ours, given.rows))
-                rates["row by row"].append(rate(row_by_row, plain, given.rows // 10))
+                rounds["in batches"].append(measured(by_batches, server, ours, given.rows))
+                rounds["row by row"].append(measured(row_by_row, server, plain, given.rows // 10))
     except NotInstalled as why:
         print(f"benchmarks.sink: {why}", file=sys.stderr)
         return 1
-    for name, found in rates.items():
-        middle = statistics.median(found)
-        print(f"{name}: {middle:,.0f} cases/s ({min(found):,.0f} to {max(found):,.0f}, {len(found)} rounds)")
+    for name, found in rounds.items():
+        rates = [each.rate for each in found]
+        sink = statistics.median([each.sink_us for each in found])
+        servers = statistics.median([each.server_us for each in found])
+        print(
+            f"{name}: {statistics.median(rates):,.0f} cases/s ({min(rates):,.0f} to {max(rates):,.0f}, {len(found)} "
+            f"rounds); processor time of a case: sink {sink:.0f} µs, PostgreSQL {servers:.0f} µs"
+        )
     return 0
 
 

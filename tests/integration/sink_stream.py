@@ -62,6 +62,9 @@ class Unruly:
     def moved(self) -> bool:
         return self._moved
 
+    def lacks(self) -> str | None:
+        return None
+
     async def start(self, positions: Mapping[Place, int]) -> None:
         for place, records in self._partitions.items():
             wanted = positions.get(place, 0)

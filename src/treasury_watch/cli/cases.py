@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -13,13 +13,13 @@ import typer
 from treasury_watch.cli.console import (
     Failure,
     Json,
+    console,
     emit_json,
     failing_on,
     note,
     on_one_line,
     output_file,
     progress,
-    show_table,
 )
 from treasury_watch.cli.kafka import settings_of_environment
 
@@ -27,13 +27,25 @@ if TYPE_CHECKING:
     from treasury_watch.adapters.cases.reading import Case, Selection
 
 SHOWN = 50
+_WIDE_SPACE = "\u3000"  # between Chinese words, and no control character
+_HELD_BACK = {"shadow": ("试运行", "shadow"), "warming": ("预热", "warming"), "excepted": ("例外", "excepted")}
+_FOLDED = ("budget_unit_name", "payee_name", "rules")
 _LISTED = ("event_time", "status", "verdict", "budget_unit_name", "amount", "payee_name", "rules", "instruction_id")
 
-Open = Annotated[bool, typer.Option("--open", help="Only those that nobody has decided yet.")]
+Open = Annotated[bool, typer.Option("--open", help="Only those that nobody has decided yet: --status open.")]
 Unit = Annotated[str | None, typer.Option("--unit", metavar="CODE", help="Only those of a budget unit.")]
 Rule = Annotated[str | None, typer.Option("--rule", metavar="ID", help="Only those that a rule fired on.")]
 Since = Annotated[str | None, typer.Option("--from", metavar="DAY", help="From a local day on, such as 2026-03-01.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="DAY", help="Up to and with a local day.")]
+
+
+class Status(StrEnum):
+    """What was decided."""
+
+    open = "open"
+    released = "release"
+    returned = "return"
+    confirmed = "confirm"
 
 
 class Tongue(StrEnum):
@@ -50,6 +62,7 @@ class Form(StrEnum):
     xlsx = "xlsx"
 
 
+Decided = Annotated[Status | None, typer.Option("--status", help="Only those of which that was decided.")]
 Lang = Annotated[Tongue, typer.Option("--lang", help="The language of headers, words and reasons.")]
 
 
@@ -65,6 +78,7 @@ def register(app: typer.Typer) -> None:
 
 def list_cases(
     only_open: Open = False,
+    status: Decided = None,
     unit: Unit = None,
     rule: Rule = None,
     since: Since = None,
@@ -76,9 +90,8 @@ def list_cases(
     """Lists cases, the newest first; card and account numbers are masked."""
     from treasury_watch.adapters.cases import reading
     from treasury_watch.adapters.cases.database import DatabaseError
-    from treasury_watch.adapters.cases.export import HEADERS
 
-    settings, selection = settings_of_environment(), _selection(only_open, unit, rule, since, until)
+    settings, selection = settings_of_environment(), _selection(only_open, status, unit, rule, since, until)
     with failing_on(DatabaseError):
         found = list(reading.cases(settings, selection, most))
         if as_json:
@@ -87,8 +100,7 @@ def list_cases(
             return
         total = reading.count(settings, selection) if len(found) == most else len(found)
     if found:
-        headers = [HEADERS[field][language is Tongue.en] for field in _LISTED]
-        show_table(headers, [_row(case, language) for case in found], title=_title(len(found), total, language))
+        _show_list(found, _title(len(found), total, language), language)
     else:
         typer.echo("没有案件" if language is Tongue.zh else "no cases")
 
@@ -119,6 +131,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write; - is stdout.")],
     form: Annotated[Form | None, typer.Option("--as", help="Default: what the file's name ends with.")] = None,
     only_open: Open = False,
+    status: Decided = None,
     unit: Unit = None,
     rule: Rule = None,
     since: Since = None,
@@ -135,7 +148,7 @@ def export(
     kind = form.value if form else ending
     if kind not in ("csv", "xlsx"):
         raise Failure(f"--out {out}: expected a name that ends with .csv or .xlsx, or --as csv or --as xlsx")
-    settings, selection = settings_of_environment(), _selection(only_open, unit, rule, since, until)
+    settings, selection = settings_of_environment(), _selection(only_open, status, unit, rule, since, until)
     with failing_on(DatabaseError, TooMany), output_file(out) as file, progress("export", None) as done:
         assert file is not None
         rows = _counted(reading.cases(settings, selection), done)
@@ -144,13 +157,23 @@ def export(
 
 
 def migrate(as_json: Json = False) -> None:
-    """Makes the tables, views and roles of cases, or brings them up to date. Needs the database's owner."""
+    """Makes the tables, views and roles of cases, or brings them up to date, working days by the calendar of the rules
+    with them. Needs the database's owner.
+    """
+    from treasury_watch.adapters.cases import workdays
     from treasury_watch.adapters.cases.database import DatabaseError
     from treasury_watch.adapters.cases.migrating import migrate as bring_up_to_date
+    from treasury_watch.adapters.rulefiles import default_rules, load
+    from treasury_watch.rules import RuleErrors
 
     settings = settings_of_environment()
-    with failing_on(DatabaseError):
+    with failing_on(DatabaseError, RuleErrors, OSError):
+        calendar = workdays.calendar_of(load(settings.rules_dir or default_rules()))
         steps = bring_up_to_date(settings)
+        if calendar is None:
+            note(f"the rules have no calendar {workdays.NAME}: deadlines of cases are not known")
+        elif workdays.keep(settings, calendar):
+            steps.append(f"working days of {', '.join(map(str, calendar.years))}")
     if as_json:
         emit_json({"steps": steps})
     else:
@@ -175,14 +198,18 @@ def prune(
         typer.echo("\n".join(f"dropped {each}" for each in dropped) or "nothing is that old")
 
 
-def _selection(only_open: bool, unit: str | None, rule: str | None, since: str | None, until: str | None) -> Selection:
+def _selection(
+    only_open: bool, status: Status | None, unit: str | None, rule: str | None, since: str | None, until: str | None
+) -> Selection:
     from treasury_watch.adapters.cases.reading import Selection
 
     first = None if since is None else _day("--from", since)
     last = None if until is None else _day("--until", until)
     if first and last and last < first:
         raise Failure(f"--until {last}: expected a day not before --from {first}")
-    return Selection(only_open, unit, rule, first, last)
+    if only_open and status not in (None, Status.open):
+        raise Failure(f"--status {status}: expected no other than open with --open")
+    return Selection("open" if only_open else status and status.value, unit, rule, first, last)
 
 
 def _day(option: str, text: str) -> date:
@@ -206,7 +233,7 @@ def _json(case: Case) -> dict[str, Any]:
 
 
 def _machine(value: Any) -> Any:
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     return str(value) if isinstance(value, Decimal) else value
 
@@ -217,8 +244,27 @@ def _title(shown: int, total: int, language: Tongue) -> str:
     return f"{total:,} cases" if shown == total else f"the newest {shown:,} of {total:,} cases"
 
 
-def _row(case: Case, language: Tongue) -> list[str]:
-    return [_words(field, case[field], language) for field in _LISTED]
+def _show_list(found: list[Case], title: str, language: Tongue) -> None:
+    """A table in which names and rules are folded where room is short, and amounts, times and ids are not."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from treasury_watch.adapters.cases.export import HEADERS
+
+    table = Table(title=title, title_justify="left")
+    for field in _LISTED:
+        table.add_column(
+            HEADERS[field][language is Tongue.en],
+            justify="right" if field == "amount" else "left",
+            overflow="fold",
+            no_wrap=field not in _FOLDED,
+        )
+    for case in found:
+        row = {field: _words(field, case[field], language) for field in _LISTED}
+        if case["currency"] != "CNY":
+            row["amount"] = f"{on_one_line(case['currency'])} {row['amount']}"
+        table.add_row(*map(escape, row.values()))
+    console().print(table)
 
 
 def _words(field: str, value: Any, language: Tongue) -> str:
@@ -227,7 +273,7 @@ def _words(field: str, value: Any, language: Tongue) -> str:
     told = in_words(field, value, language.value)
     if isinstance(told, Decimal) and field == "amount":
         return f"{told:,.2f}"
-    return "" if told is None else on_one_line(str(told))
+    return "" if told is None else on_one_line(str(told).replace(_WIDE_SPACE, " "))
 
 
 def _show(case: Case, language: Tongue) -> None:
@@ -238,7 +284,7 @@ def _show(case: Case, language: Tongue) -> None:
         if case[field] is not None:
             typer.echo(f"{HEADERS[field][language is Tongue.en]}: {_words(field, case[field], language)}")
     for hit in case["hits"]:
-        mode = "" if hit["mode"] == "live" else f" ({hit['mode']})"
-        withheld = " (excepted)" if "excepted" in hit else ""
-        typer.echo(f"- {hit['rule']}{mode}{withheld}: {on_one_line(hit['reason'][language.value])}")
+        held_back = [hit["mode"]] * (hit["mode"] != "live") + ["excepted"] * ("excepted" in hit)
+        told = "".join(f" ({_HELD_BACK[each][language is Tongue.en]})" for each in held_back)
+        typer.echo(f"- {hit['rule']}{told}: {on_one_line(hit['reason'][language.value])}")
     typer.echo("")

@@ -48,6 +48,9 @@ async def filled(made: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     [
         ("", ["I-0-3", "I-0-2", "I-0-1", "I-0-0"]),
         ("--open", ["I-0-3", "I-0-1", "I-0-0"]),
+        ("--status open --open", ["I-0-3", "I-0-1", "I-0-0"]),
+        ("--status confirm", ["I-0-2"]),
+        ("--status return", []),
         ("--unit 101002", ["I-0-1"]),
         ("--rule AMT-001", ["I-0-3", "I-0-1"]),
         ("--rule AMT-00", []),
@@ -72,6 +75,24 @@ def test_the_list_is_a_table_in_chinese_or_english(
     assert "3 cases" in shown
     assert "60,000.00" in shown
     assert run("cases", "list", "--rule", "NONE").out == "没有案件\n"
+
+
+async def test_in_a_narrow_terminal_names_are_folded_and_no_amount_or_id(
+    made: Settings, run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(parameters(made), Reading(made))
+    name = "江汉市新时代综合办公设备用品批发贸易\u3000有限责任公司[bold]"
+    await store.write([case(0, amount="-1234567.89", payee_name=name), case(1, currency="USD", payee_name="x\ny")])
+    await store.close()
+    monkeypatch.setenv("TREASURY_WATCH_DATABASE_URL", made.database())
+    monkeypatch.setenv("COLUMNS", "110")
+    shown = run("cases", "list").out
+    assert "│ -1,234,567.89 │" in shown
+    assert "│  USD 1,234.50 │" in shown
+    assert name not in shown
+    assert "[bold]" in "".join(each.strip() for each in shown.replace("│", "\n").splitlines())
+    assert "\\u3000" not in shown
+    assert "x\\ny" in shown
 
 
 def test_a_case_is_shown_with_its_hits_and_no_whole_number(filled: Settings, run: Runner) -> None:
@@ -105,6 +126,7 @@ def test_an_export_is_csv_or_a_sheet(filled: Settings, run: Runner, tmp_path: Pa
             "list --from 2026-03-02 --until 2026-03-01",
             "error: --until 2026-03-01: expected a day not before --from 2026-03-02",
         ),
+        ("list --open --status release", "error: --status release: expected no other than open with --open"),
         (
             "export --out cases.txt",
             "error: --out cases.txt: expected a name that ends with .csv or .xlsx, or --as csv or --as xlsx",
@@ -122,7 +144,9 @@ def test_without_an_address_or_tables_it_is_said_what_to_do(
     assert "expected one of them, which says where cases are kept" in run("cases", "list").err
     monkeypatch.setenv("TREASURY_WATCH_DATABASE_URL", empty.database())
     assert "try: treasury-watch cases migrate" in run("cases", "list").err
-    assert run("cases", "migrate").out.startswith("done    0001-tables\n")
+    made = run("cases", "migrate").out
+    assert made.startswith("done    0001-tables\n")
+    assert "done    working days of 2025, 2026\n" in made
     assert run("cases", "migrate").out == "up to date\n"
     assert run("cases", "list").status == 0
 
@@ -140,12 +164,36 @@ async def test_old_months_are_dropped_once_nothing_of_them_is_held(filled: Setti
     with psycopg.connect(filled.database()) as connection:
         assert connection.execute("SELECT instruction_id FROM cases.all_cases").fetchall() == [("I-0-3",)]
 
-    written = await store.write([case(0), case(20)])  # by a sink that knows nothing of it
-    assert written.rows.total() == 2
+    written = await store.write([case(0), case(20)])  # by a sink that knows nothing of it; the first one is old
+    assert written.rows.total() == 1
     await store.close()
     again = Store(parameters(filled), Reading(filled))
     assert (await again.write([case(21)])).rows.total() == 1
     await again.close()
+
+
+async def test_at_the_end_of_a_year_local_days_count(filled: Settings, run: Runner) -> None:
+    new_year = ["2025-12-31T15:59:59+00:00", "2025-12-31T16:00:00+00:00", "1999-01-01T00:00:00+00:00"]
+    store = Store(parameters(filled), Reading(filled))
+    await store.write(
+        [
+            *(warning(10 + number, event_time=each) for number, each in enumerate(new_year)),
+            disposition(10, "I-0-90"),  # of payments of which nothing is there: one is kept, one goes with its month
+            disposition(11, "I-0-91", decided_at="2025-06-01T00:00:00+08:00"),
+        ]
+    )
+    await store.close()
+    listed = run("cases", "list", "--json", "--until", "2025-12-31").out.splitlines()
+    assert [json.loads(each)["instruction_id"] for each in listed] == ["I-0-10", "I-0-12"]
+
+    dropped = run("cases", "prune", "--before", "2026-01-31").out.splitlines()
+    assert "dropped payment_case_2025_12" in dropped
+    assert {each[-7:] for each in dropped} == {"2025_06", "2025_12"}
+    with psycopg.connect(filled.database()) as connection:
+        kept = connection.execute("SELECT instruction_id FROM cases.all_cases WHERE day < '2026-02-01'").fetchall()
+        early = connection.execute("SELECT instruction_id FROM cases.early_disposition").fetchall()
+    assert (kept, early) == ([("I-0-11",)], [("I-0-90",)])
+    assert run("cases", "prune", "--before", "2026-01-31").out == "nothing is that old\n"
 
 
 async def test_open_cases_are_found_by_their_index(filled: Settings) -> None:

@@ -73,6 +73,12 @@ def test_a_negative_amount_is_a_number_and_no_text() -> None:
     assert (cell.data_type, cell.value) == ("n", -5)
 
 
+@pytest.mark.parametrize(("amount", "kind"), [("9999999999999.99", "n"), ("10000000000000.01", "s")])
+def test_an_amount_that_a_sheet_would_round_is_text(amount: str, kind: str) -> None:
+    cell = xlsx_of(row(amount=Decimal(amount))).cell(2, column("amount"))
+    assert (cell.data_type, str(cell.value)) == (kind, amount)
+
+
 def test_a_sheet_keeps_times_as_times_and_codes_as_they_are() -> None:
     sheet = xlsx_of(row(payee_name="坏\x0b字"))
     assert [cell.value for cell in sheet[1]] == [chinese for chinese, _ in HEADERS.values()]

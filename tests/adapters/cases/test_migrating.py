@@ -6,12 +6,12 @@ import psycopg
 import pytest
 
 from treasury_watch.adapters.cases.database import DatabaseError
-from treasury_watch.adapters.cases.migrating import migrate, unmake
+from treasury_watch.adapters.cases.migrating import migrate, migrating, unmake
 from treasury_watch.adapters.settings import Settings, load_settings
 
 pytestmark = pytest.mark.postgresql
 
-STEPS = ["0001-tables", "0002-views", "0003-roles"]
+STEPS = ["0001-tables", "0002-views", "0003-roles", "0004-early-dispositions", "0005-working-days"]
 OURS = "SELECT relname FROM pg_class WHERE relnamespace = 'cases'::regnamespace AND relname !~ 'yoyo' ORDER BY 1"
 
 
@@ -35,6 +35,29 @@ def test_taken_back_nothing_is_left_and_made_again_it_is_the_same(made: Settings
 
     assert migrate(made) == STEPS
     assert names(made, OURS) == before
+
+
+THERE = """
+SELECT concat_ws(' | ', c.relname, c.relkind, obj_description(c.oid),
+    pg_get_viewdef(CASE c.relkind WHEN 'v' THEN c.oid END),
+    (SELECT string_agg(each::text, ' ' ORDER BY each::text) FROM unnest(c.relacl) AS each
+        WHERE each::text !~ '^postgres='),
+    (SELECT string_agg(concat_ws(' ', a.attname, a.atttypid::regtype, col_description(c.oid, a.attnum)), ', '
+        ORDER BY attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0))
+FROM pg_class c WHERE c.relnamespace = 'cases'::regnamespace AND c.relname !~ 'yoyo' ORDER BY 1
+"""
+
+
+def test_each_step_taken_back_leaves_what_was_there_before_it(empty: Settings) -> None:
+    for name in STEPS:
+        before = names(empty, THERE) if name != STEPS[0] else []
+        with migrating(empty) as (backend, migrations):
+            [step] = migrations.filter(lambda each, name=name: each.id == name)
+            backend.apply_one(step)
+            backend.rollback_one(step)
+        assert names(empty, THERE) == before, name
+        with migrating(empty) as (backend, migrations):
+            backend.apply_one(next(each for each in migrations if each.id == name))
 
 
 def test_every_view_and_column_is_explained_in_both_languages(made: Settings) -> None:
@@ -63,7 +86,12 @@ def test_every_view_and_column_is_explained_in_both_languages(made: Settings) ->
         ),
         (
             "viewer",
-            ["SELECT * FROM cases.open_cases", "SELECT * FROM cases.timeliness", "SELECT * FROM cases.sink_progress"],
+            [
+                "SELECT * FROM cases.open_cases",
+                "SELECT * FROM cases.calendar",
+                "SELECT * FROM cases.timeliness",
+                "SELECT * FROM cases.sink_progress",
+            ],
             [
                 "SELECT instruction FROM cases.payment_case",
                 "SELECT value FROM cases.dead_letter",
@@ -102,6 +130,8 @@ def test_numbers_are_masked_as_everywhere_else(made: Settings, number: str | Non
     [
         ("付至6222021234567890", "付至********7890"),
         ("付至 6222 0212 3456 7890 完", "付至 ********7890 完"),
+        ("付至6222 0212 3456 7890 123", "付至********0 123"),
+        ("6222021234567890，6222-0212-3456-7890", "********7890，********7890"),
         ("合同20250305-1", "合同20250305-1"),
     ],
 )

@@ -32,6 +32,9 @@ class Listed:
     def moved(self) -> bool:
         return self._moved
 
+    def lacks(self) -> str | None:
+        return "partitions" if self._moved else None
+
     async def start(self, positions: Mapping[Place, int]) -> None:
         self.started.append(positions)
         self.at = positions.get(("treasury.intercepts", 0), 0)
@@ -128,7 +131,7 @@ async def test_a_database_that_is_away_is_waited_for_and_said_once_in_a_while(
     running = asyncio.create_task(sink.run())
     with caplog.at_level(logging.INFO):
         await until(lambda: store.away <= 10)
-        assert (sink.ready, sample(metrics, "waiting")) == (False, 1)
+        assert (sink.lacks, sample(metrics, "waiting")) == ("PostgreSQL", 1)
         await running
     assert store.offsets == list(range(10))
     assert sample(metrics, "waiting") == 0
@@ -144,4 +147,12 @@ async def test_told_to_stop_it_waits_no_longer_and_is_not_ready() -> None:
     await asyncio.sleep(0.05)
     sink.stop()
     await asyncio.wait_for(running, 5)
-    assert not sink.ready
+    assert sink.lacks == "PostgreSQL"
+
+
+async def test_it_says_what_it_waits_for() -> None:
+    store, source = Remembering(), Listed(STREAM)
+    sink, _ = made(source, store)
+    assert sink.lacks == "partitions"
+    await sink.run()
+    assert sink.lacks is None

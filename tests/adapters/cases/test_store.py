@@ -161,6 +161,31 @@ async def test_the_last_disposition_counts_whatever_comes_first(made: Settings, 
     assert ask(made, "SELECT status, label, disposed_by FROM cases.all_cases") == [("release", "false_alarm", "王敏")]
 
 
+async def test_what_is_decided_about_payments_without_a_case_is_kept_in_mind_until_one_comes(
+    made: Settings, store: Store
+) -> None:
+    await store.write([disposition(0, "I-0-0"), disposition(1, "I-0-1")])
+    assert ask(made, "SELECT instruction_id FROM cases.early_disposition ORDER BY 1") == [("I-0-0",), ("I-0-1",)]
+    await store.write([case(0), case(2)])
+    assert ask(made, "SELECT instruction_id FROM cases.early_disposition") == [("I-0-1",)]
+    assert ask(made, "SELECT instruction_id, status FROM cases.all_cases ORDER BY 1") == [
+        ("I-0-0", "release"),
+        ("I-0-2", "open"),
+    ]
+
+
+async def test_where_progress_was_set_back_what_is_there_is_left_alone_and_the_rest_is_added(
+    made: Settings, store: Store
+) -> None:
+    await store.write(MIXED)
+    ask(made, "DELETE FROM cases.payment_case WHERE verdict = 'warn' RETURNING 1")
+    ask(made, "UPDATE cases.progress SET next_offset = 0 RETURNING 1")
+    again = await store.write([*MIXED, case(9)])
+    assert +again.rows == {"payment_case": 2}
+    assert one(made, "SELECT count(*) FROM cases.payment_case") == 3
+    assert one(made, "SELECT next_offset FROM cases.progress WHERE source_topic = 'treasury.intercepts'") == 10
+
+
 async def test_the_views_add_up(made: Settings, store: Store) -> None:
     later = START + timedelta(hours=30)
     await store.write(

@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import IO, Any, Final, Literal
 
@@ -26,7 +26,9 @@ Language = Literal["zh", "en"]
 
 MOST_XLSX: Final = 1_048_575  # rows of a sheet, without its header
 _MOST_CHARACTERS: Final = 32_767  # of a cell
+_MOST_DIGITS: Final = 15  # of a number in a sheet; what has more is rounded
 _TIME: Final = "yyyy-mm-dd hh:mm:ss"
+_DAY: Final = "yyyy-mm-dd"
 # Spreadsheets take what begins so for a formula, also behind spaces; a tab or a line end may hide it from a look.
 _FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
 
@@ -53,6 +55,8 @@ HEADERS: Final[dict[str, tuple[str, str]]] = {
     "late": ("迟到", "Late"),
     "p_value": ("p值", "p-value"),
     "open_hours": ("历时（小时）", "Hours open"),
+    "working_days": ("历时（工作日）", "Working days open"),
+    "due_day": ("处置期限", "Due"),
     "disposed_at": ("处置时间", "Disposed"),
     "disposed_by": ("处置人", "Disposed by"),
     "disposition_reason": ("处置理由", "Why"),
@@ -143,6 +147,8 @@ def _xlsx(cases: Iterable[Case], to: IO[bytes], language: Language) -> int:
 
 
 def _cell(sheet: Any, value: Any) -> Any:
+    if isinstance(value, Decimal) and len(value.as_tuple().digits) > _MOST_DIGITS:
+        value = str(value)
     if isinstance(value, str):
         cell = WriteOnlyCell(sheet, value=ILLEGAL_CHARACTERS_RE.sub("\ufffd", value)[:_MOST_CHARACTERS])
         cell.data_type = "s"  # text, whatever it begins with
@@ -150,6 +156,8 @@ def _cell(sheet: Any, value: Any) -> Any:
     cell = WriteOnlyCell(sheet, value=value)
     if isinstance(value, datetime):
         cell.number_format = _TIME
+    elif isinstance(value, date):
+        cell.number_format = _DAY
     elif isinstance(value, Decimal):
         cell.number_format = "#,##0.00"
     return cell

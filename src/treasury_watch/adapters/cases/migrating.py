@@ -25,7 +25,7 @@ def migrate(settings: Settings) -> list[str]:
     Each step is one transaction, and whoever is killed in between goes on the next time. The login has to own the
     database, and to be allowed to make roles unless they are there.
     """
-    with _migrating(settings) as (backend, migrations):
+    with migrating(settings) as (backend, migrations):
         steps = backend.to_apply(migrations)
         names = [each.id for each in steps]
         backend.apply_migrations(steps)
@@ -34,7 +34,7 @@ def migrate(settings: Settings) -> list[str]:
 
 def unmake(settings: Settings) -> list[str]:
     """Takes back all steps, the rows with them; the names of the steps. Roles stay. Raises DatabaseError."""
-    with _migrating(settings) as (backend, migrations):
+    with migrating(settings) as (backend, migrations):
         steps = backend.to_rollback(migrations)
         names = [each.id for each in steps]
         backend.rollback_migrations(steps)
@@ -42,7 +42,8 @@ def unmake(settings: Settings) -> list[str]:
 
 
 @contextmanager
-def _migrating(settings: Settings) -> Iterator[tuple[Any, Any]]:
+def migrating(settings: Settings) -> Iterator[tuple[Any, Any]]:
+    """Yoyo's backend and the steps, while nobody else migrates. Raises DatabaseError."""
     given = parameters(settings)
     try:
         # The lock is this connection's: yoyo's own is a row, which stays when its process is killed.

@@ -25,6 +25,7 @@ from treasury_watch.adapters.settings import PREFIX, Settings
 
 log = logging.getLogger(__name__)
 
+WEB_PORT: Final = 6067  # unless another one is set: a worker on the same machine has 6066
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -38,6 +39,8 @@ async def run_sink(settings: Settings) -> None:
     Raises DatabaseError, BrokerError or SinkError when it cannot start, and SourceLost.
     """
     configure_logs(settings.log_format)
+    if "web_port" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"web_port": WEB_PORT})
     given = parameters(settings)
     if not await brokers_answer(settings, what_keeps_us_away):
         return
@@ -75,9 +78,10 @@ async def _pages(settings: Settings, sink: Sink, metrics: Metrics) -> AsyncItera
         return web.json_response({"status": "ok"})
 
     async def readyz(request: web.Request) -> web.StreamResponse:
-        if sink.ready:
+        lacks = sink.lacks
+        if lacks is None:
             return web.json_response({"status": "ready"})
-        return web.json_response({"status": "waiting for PostgreSQL"}, status=503)
+        return web.json_response({"status": f"waiting for {lacks}"}, status=503)
 
     async def exposition(request: web.Request) -> web.StreamResponse:
         return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -94,7 +98,7 @@ async def _pages(settings: Settings, sink: Sink, metrics: Metrics) -> AsyncItera
         except OSError as error:
             raise SinkError(
                 f"{PREFIX}WEB_PORT: cannot listen on {settings.web_host}:{settings.web_port}: {error.strerror}; "
-                "a worker on this machine has the same by default, set another port"
+                "set another port"
             ) from error
         yield
     finally:

@@ -33,6 +33,9 @@ class Source(Protocol):
     def moved(self) -> bool:
         """Whether other partitions are read than when `start` was last called."""
 
+    def lacks(self) -> str | None:
+        """What it waits for, in a word, such as `brokers` or `partitions`; None where records may come."""
+
     async def start(self, positions: Mapping[Place, int]) -> None:
         """Reads the partitions that are assigned from these offsets on, those that are not in it from their beginning.
 
@@ -47,14 +50,19 @@ class Source(Protocol):
 
 
 class Sink:
-    """Writes what a source brings. `ready`: the database answers, and it is known from where on to read."""
+    """Writes what a source brings."""
 
     def __init__(self, source: Source, store: Store, metrics: Metrics) -> None:
-        self.ready = False
+        self._away = False  # the database
         self._source = source
         self._store = store
         self._metrics = metrics
         self._stop = asyncio.Event()
+
+    @property
+    def lacks(self) -> str | None:
+        """What it waits for, in a word; None when it is ready: whatever comes is written."""
+        return "PostgreSQL" if self._away else self._source.lacks()
 
     def stop(self) -> None:
         """The batch in hand is written, unless the database is away, and `run` ends."""
@@ -68,12 +76,10 @@ class Sink:
                 if positions is not None:
                     await self._source.start(positions)
                 continue
-            self.ready = True
             records = await self._source.fetch()
             if records and not self._source.moved():
                 await self._write(records)
             self._metrics.show_lag(await self._source.lag())
-        self.ready = False
 
     async def _write(self, records: Sequence[Record]) -> None:
         async def write() -> Mapping[str, int]:
@@ -92,7 +98,7 @@ class Sink:
             try:
                 result = await work()
             except Away as why:
-                self.ready = False
+                self._away = True
                 self._metrics.waiting.set(1)
                 began = monotonic() if began is None else began
                 if monotonic() - said >= SAID_EVERY_SECONDS:
@@ -100,6 +106,7 @@ class Sink:
                     log.warning("waiting for PostgreSQL: %s", why)
             else:
                 if began is not None:
+                    self._away = False
                     self._metrics.waiting.set(0)
                     log.info("PostgreSQL answers, after %.0f s", monotonic() - began)
                 return result

@@ -1,15 +1,16 @@
 """Writing rows so that nothing is lost or doubled, whatever is killed.
 
-A batch is one transaction: its rows go by COPY into temporary tables and from there into the tables, where a position
-on Kafka that is there already is left alone; what people decided goes to the cases; and with it the next offset of each
-partition. So a batch is there whole or not at all, and whoever goes on reads on from exactly there. Doing it twice, or
-by two writers at once, changes nothing.
+A batch is one transaction: its rows go by COPY into the tables; what people decided goes to the cases; and with it the
+next offset of each partition. So a batch is there whole or not at all, and whoever goes on reads on from there.
+Doing it twice, or by two writers at once, changes nothing: records before the next offset are left out. And where a row
+is there that should not be, as after `progress` was set back by hand, rows go by way of temporary tables, and a
+position on Kafka that is there already is left alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
@@ -21,6 +22,8 @@ from treasury_watch.adapters.cases.database import SCHEMA, told
 from treasury_watch.adapters.cases.rows import COLUMNS, Reading, Record, Row, unreadable
 
 Place = tuple[str, int]  # topic and partition
+Key = tuple[str, str]  # jurisdiction and instruction_id: what makes a payment out
+Cursor = psycopg.AsyncCursor[tuple[Any, ...]]
 
 _LOCK: Final = 7_246_004  # any number, the same for all who write
 _REFUSED: Final = (
@@ -32,16 +35,18 @@ _REFUSED: Final = (
 # One writer at a time: what people decided and the case that they decided come on different topics, and whoever writes
 # the second one has to see the first.
 _ALONE: Final = f"SELECT pg_advisory_xact_lock({_LOCK})"
-_STAGE: Final = {name: f"staged_{name}" for name in COLUMNS}
 
-# The last disposition of each case that this batch has to do with; the same disposition_id again is the same one.
+_KEYS: Final = "unnest(%(jurisdictions)s::text[], %(instructions)s::text[]) AS touched (jurisdiction, instruction_id)"
+_ANY_EARLY: Final = f"SELECT EXISTS (SELECT FROM {SCHEMA}.early_disposition)"  # hardly ever
+# Those of these cases that were decided before they came.
+_EARLY: Final = f"""
+SELECT jurisdiction, instruction_id FROM {SCHEMA}.early_disposition JOIN {_KEYS} USING (jurisdiction, instruction_id)
+"""
+# The last disposition of each of these cases; the same disposition_id again is the same one.
 _ANSWER: Final = f"""
-WITH touched AS (
-    SELECT jurisdiction, instruction_id FROM {_STAGE["payment_case"]}
-    UNION SELECT jurisdiction, instruction_id FROM {_STAGE["disposition"]}
-), last AS (
+WITH last AS (
     SELECT DISTINCT ON (given.jurisdiction, given.instruction_id) given.*
-    FROM {SCHEMA}.disposition AS given JOIN touched USING (jurisdiction, instruction_id)
+    FROM {SCHEMA}.disposition AS given JOIN {_KEYS} USING (jurisdiction, instruction_id)
     WHERE NOT EXISTS (
         SELECT FROM {SCHEMA}.disposition AS earlier
         WHERE earlier.jurisdiction = given.jurisdiction AND earlier.instruction_id = given.instruction_id
@@ -56,6 +61,20 @@ FROM last
 WHERE answered.jurisdiction = last.jurisdiction AND answered.instruction_id = last.instruction_id
     AND answered.disposition_offset IS DISTINCT FROM last.source_offset
 """
+# What was decided of these and is not there yet is kept in mind; what came meanwhile is forgotten.
+_KEEP_EARLY: Final = f"""
+WITH there AS (
+    SELECT jurisdiction, instruction_id FROM {SCHEMA}.payment_case JOIN {_KEYS} USING (jurisdiction, instruction_id)
+), came AS (
+    DELETE FROM {SCHEMA}.early_disposition USING there
+    WHERE early_disposition.jurisdiction = there.jurisdiction
+        AND early_disposition.instruction_id = there.instruction_id
+)
+INSERT INTO {SCHEMA}.early_disposition
+SELECT jurisdiction, instruction_id FROM {_KEYS} EXCEPT SELECT * FROM there
+ON CONFLICT DO NOTHING
+"""
+_POSITIONS: Final = f"SELECT source_topic, source_partition, next_offset FROM {SCHEMA}.progress"
 _PROGRESS: Final = f"""
 INSERT INTO {SCHEMA}.progress AS known VALUES (%s, %s, %s, now())
 ON CONFLICT (source_topic, source_partition) DO UPDATE
@@ -90,9 +109,7 @@ class Store:
         """
         try:
             connection = await self._connected()
-            query = f"SELECT source_topic, source_partition, next_offset FROM {SCHEMA}.progress"
-            cursor = await connection.execute(_sql(query))
-            return {(topic, partition): offset async for topic, partition, offset in cursor}
+            return await _positions(connection.cursor())
         except psycopg.Error as error:
             raise await self._away(error) from error
 
@@ -114,11 +131,11 @@ class Store:
     async def _write(self, records: Sequence[Record], rows: Sequence[Row], written: Written) -> None:
         try:
             connection = await self._connected()
-            await self._make_months(connection, {row.day.replace(day=1) for row in rows})
+            await self._make_months(connection, {day.replace(day=1) for day in {row.day for row in rows}})
         except psycopg.Error as error:
             raise await self._away(error) from error
         try:
-            written.rows += await _transaction(connection, records, rows)
+            written.rows += await _written(connection, records, rows)
         except psycopg.Error as error:
             if not (error.sqlstate or "").startswith(_REFUSED) or (rows[0].table == "unreadable" and len(rows) == 1):
                 raise await self._away(error) from error
@@ -142,9 +159,6 @@ class Store:
             connection = await psycopg.AsyncConnection.connect(**self._parameters, autocommit=True)
             self._connection = connection
             self._months.clear()
-            for table, stage in _STAGE.items():
-                wanted = f"CREATE TEMPORARY TABLE {stage} (LIKE {SCHEMA}.{table}) ON COMMIT DELETE ROWS"
-                await connection.execute(_sql(wanted))
         return self._connection
 
     async def _away(self, error: psycopg.Error) -> Away:
@@ -152,32 +166,83 @@ class Store:
         return Away(told(error))
 
 
+async def _written(connection: psycopg.AsyncConnection, records: Sequence[Record], rows: Sequence[Row]) -> Counter[str]:
+    """How many rows came into each table. Raises psycopg.Error, after which nothing of them is there."""
+    try:
+        return await _transaction(connection, records, rows, _copied)
+    except psycopg.errors.UniqueViolation:
+        return await _transaction(connection, records, rows, _merged)
+
+
 async def _transaction(
-    connection: psycopg.AsyncConnection, records: Sequence[Record], rows: Sequence[Row]
+    connection: psycopg.AsyncConnection,
+    records: Sequence[Record],
+    rows: Sequence[Row],
+    put: Callable[[Cursor, str, Sequence[Row]], Awaitable[int]],
 ) -> Counter[str]:
-    tables: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        tables[row.table].append(row)
-    following = {(record.topic, record.partition): record.offset + 1 for record in records}
-    added: Counter[str] = Counter()
     async with connection.transaction(), connection.cursor() as cursor:
         await cursor.execute(_sql(_ALONE))
-        for table, found in tables.items():
-            columns = ", ".join(COLUMNS[table])
-            async with cursor.copy(_sql(f"COPY {_STAGE[table]} ({columns}) FROM STDIN")) as copy:
-                for row in found:
-                    await copy.write_row(row.values)
-            await cursor.execute(
-                _sql(
-                    f"INSERT INTO {SCHEMA}.{table} ({columns}) SELECT {columns} FROM {_STAGE[table]} "
-                    "ON CONFLICT DO NOTHING"
-                )
-            )
-            added[table] = cursor.rowcount
-        if "payment_case" in tables or "disposition" in tables:
-            await cursor.execute(_sql(_ANSWER))
-        await cursor.executemany(_sql(_PROGRESS), [(*place, offset) for place, offset in sorted(following.items())])
+        following = await _positions(cursor)
+        tables: defaultdict[str, list[Row]] = defaultdict(list)
+        for record, row in zip(records, rows, strict=True):
+            place = record.topic, record.partition
+            if record.offset >= following.get(place, 0):
+                following[place] = record.offset + 1
+                tables[row.table].append(row)
+        added = Counter({table: await put(cursor, table, found) for table, found in tables.items()})
+        await _answer(cursor, tables["disposition"], tables["payment_case"])
+        places = dict.fromkeys((record.topic, record.partition) for record in records)
+        await cursor.executemany(_sql(_PROGRESS), [(*place, following[place]) for place in sorted(places)])
     return added
+
+
+async def _positions(cursor: Cursor) -> dict[Place, int]:
+    await cursor.execute(_sql(_POSITIONS))
+    return {(topic, partition): offset async for topic, partition, offset in cursor}
+
+
+async def _copied(cursor: Cursor, table: str, rows: Sequence[Row], into: str | None = None) -> int:
+    """Puts rows into a table that has none of them. Raises UniqueViolation where it has."""
+    columns = ", ".join(COLUMNS[table])
+    async with cursor.copy(_sql(f"COPY {into or f'{SCHEMA}.{table}'} ({columns}) FROM STDIN")) as copy:
+        for row in rows:
+            await copy.write_row(row.values)
+    return len(rows)
+
+
+async def _merged(cursor: Cursor, table: str, rows: Sequence[Row]) -> int:
+    """Puts those rows into a table that are not there."""
+    columns, stage = ", ".join(COLUMNS[table]), f"staged_{table}"
+    await cursor.execute(_sql(f"CREATE TEMPORARY TABLE {stage} (LIKE {SCHEMA}.{table}) ON COMMIT DROP"))
+    await _copied(cursor, table, rows, stage)
+    merge = f"INSERT INTO {SCHEMA}.{table} ({columns}) SELECT {columns} FROM {stage} ON CONFLICT DO NOTHING"
+    await cursor.execute(_sql(merge))
+    return cursor.rowcount
+
+
+async def _answer(cursor: Cursor, dispositions: Sequence[Row], cases: Sequence[Row]) -> None:
+    """Tells cases what was last decided about them: those that were decided, and those that came after that."""
+    decided = _keys(dispositions)
+    if cases and await (await cursor.execute(_sql(_ANY_EARLY))).fetchone() == (True,):
+        await cursor.execute(_sql(_EARLY), _arrays(_keys(cases)))
+        decided.update([(jurisdiction, instruction) async for jurisdiction, instruction in cursor])
+    if decided:
+        await cursor.execute(_sql(_ANSWER), _arrays(decided))
+        await cursor.execute(_sql(_KEEP_EARLY), _arrays(decided))
+
+
+def _keys(rows: Sequence[Row]) -> set[Key]:
+    """Jurisdiction and instruction_id of rows of a table that has both."""
+    if not rows:
+        return set()
+    columns = COLUMNS[rows[0].table]
+    jurisdiction, instruction = columns.index("jurisdiction"), columns.index("instruction_id")
+    return {(row.values[jurisdiction], row.values[instruction]) for row in rows}
+
+
+def _arrays(keys: set[Key]) -> dict[str, list[str]]:
+    jurisdictions, instructions = zip(*keys, strict=True)
+    return {"jurisdictions": list(jurisdictions), "instructions": list(instructions)}
 
 
 def _sql(text: str) -> sql.SQL:
