@@ -182,11 +182,11 @@ def test_what_is_mounted_from_the_checkout_is_there_and_cannot_be_written(name: 
             assert source in COMPOSE["volumes"]
 
 
-def test_prometheus_is_given_every_target_that_its_configuration_asks_for() -> None:
+def test_prometheus_is_given_the_targets_that_its_configuration_asks_for_and_no_others() -> None:
     configuration = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
     asking = [*configuration["scrape_configs"], *configuration["alerting"]["alertmanagers"]]
     asked = {file for each in asking for found in each["file_sd_configs"] for file in found["files"]}
-    assert asked <= {f"targets/{path.name}" for path in (ROOT / "deploy" / "targets").iterdir()}
+    assert asked == {f"targets/{path.name}" for path in (ROOT / "deploy" / "targets").iterdir()}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "deploy" / "targets").iterdir()), ids=lambda path: path.stem)
