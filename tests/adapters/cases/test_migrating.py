@@ -11,7 +11,14 @@ from treasury_watch.adapters.settings import Settings, load_settings
 
 pytestmark = pytest.mark.postgresql
 
-STEPS = ["0001-tables", "0002-views", "0003-roles", "0004-early-dispositions", "0005-working-days"]
+STEPS = [
+    "0001-tables",
+    "0002-views",
+    "0003-roles",
+    "0004-early-dispositions",
+    "0005-working-days",
+    "0006-covering-indexes",
+]
 OURS = "SELECT relname FROM pg_class WHERE relnamespace = 'cases'::regnamespace AND relname !~ 'yoyo' ORDER BY 1"
 
 
@@ -40,6 +47,7 @@ def test_taken_back_nothing_is_left_and_made_again_it_is_the_same(made: Settings
 THERE = """
 SELECT concat_ws(' | ', c.relname, c.relkind, obj_description(c.oid),
     pg_get_viewdef(CASE c.relkind WHEN 'v' THEN c.oid END),
+    pg_get_indexdef(CASE WHEN c.relkind IN ('i', 'I') THEN c.oid END),
     (SELECT string_agg(each::text, ' ' ORDER BY each::text) FROM unnest(c.relacl) AS each
         WHERE each::text !~ '^postgres='),
     (SELECT string_agg(concat_ws(' ', a.attname, a.atttypid::regtype, col_description(c.oid, a.attnum)), ', '
