@@ -251,7 +251,7 @@ _REFUSED: Final = Table(
     columns={
         "failed_at": Column(Text("拒收时间", "Refused at"), width=160, unit="dateTimeAsIso"),
         "reason": Column(Text("原因", "Reason"), width=150),
-        "detail": Column(Text("详情", "Detail"), wrapped=True),
+        "detail": Column(Text("详情", "Detail"), inspected=True),
         "instruction_id": Column(Text("支付指令", "Instruction"), width=150),
         "refused_topic": Column(Text("主题", "Topic"), width=150),
         "refused_partition": Column(Text("分区", "Partition"), width=80, decimals=0),
@@ -274,7 +274,7 @@ _UNREADABLE: Final = Table(
     ),
     columns={
         "arrived_at": Column(Text("到达时间", "Arrived at"), width=160, unit="dateTimeAsIso"),
-        "reason": Column(Text("原因", "Reason"), wrapped=True),
+        "reason": Column(Text("原因", "Reason"), inspected=True),
         "source_topic": Column(Text("主题", "Topic")),
         "source_partition": Column(Text("分区", "Partition"), decimals=0),
         "source_offset": Column(Text("位点", "Offset"), decimals=0),

@@ -177,8 +177,8 @@ def _column(column: Column, language: Language) -> Iterator[dashboard.DynamicCon
     if column.thresholds:
         yield _value("thresholds", _thresholds(column.thresholds).build())
         yield _value("custom.cellOptions", {"type": "color-text"})
-    if column.wrapped:
-        yield _value("custom.cellOptions", {"type": "auto", "wrapText": True})
+    if column.inspected:
+        yield _value("custom.inspect", True)
     if column.bar:
         yield _value("min", 0)
         yield _value("fieldMinMax", True)

@@ -99,8 +99,7 @@ _NEWEST: Final = Table(
     "none",
     (case_list(MOMENTS, 50),),
     columns={
-        name: CASE_COLUMNS[name]
-        for name in ("event_time", "verdict", "status", "unit", "payee", "amount", "reasons", "instruction_id")
+        name: CASE_COLUMNS[name] for name in ("event_time", "verdict", "unit", "amount", "reasons", "instruction_id")
     },
 )
 
