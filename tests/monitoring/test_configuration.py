@@ -183,6 +183,15 @@ def test_the_rules_ask_only_for_what_a_worker_or_a_sink_exposes_or_is_recorded()
     assert set(re.findall(r"\b\w+:\w+:\w+", asked)) <= RECORDED.keys()
 
 
+def test_the_objectives_say_how_what_they_ask_for_is_computed() -> None:
+    guide = (ROOT / "docs" / "slo.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `(treasury_watch_\w+)", guide, flags=re.MULTILINE))
+    objectives = "\n".join(expr for name, expr in RECORDED.items() if "slow" in name or "partitions_" in name)
+    asked = {re.sub("_(bucket|count)$", "", name) for name in re.findall(r"(?<![\w:])treasury_watch_\w+", objectives)}
+    assert asked == {"treasury_watch_decision_latency_seconds", "treasury_watch_lag", "treasury_watch_ready"}
+    assert asked <= told
+
+
 def test_the_latency_objective_is_a_bucket_of_the_histogram() -> None:
     bounds = set(re.findall(r'le="([^"]+)"', "\n".join(RECORDED.values())))
     assert bounds == {"0.1"}
