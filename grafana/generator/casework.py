@@ -121,7 +121,7 @@ CASE_COLUMNS: Final = {
     "unit": Column(Text("预算单位", "Budget unit"), width=200),
     "payee": Column(Text("收款人", "Payee"), width=200),
     "amount": Column(Text("金额", "Amount"), width=130, unit="locale", decimals=2),
-    "currency": Column(Text("币种", "Currency"), width=60),
+    "currency": Column(Text("币种", "Currency"), width=80),
     "reasons": Column(Text("原因", "Reasons"), inspected=True),
     "hours": Column(Text("历时（小时）", "Age, h"), width=100, decimals=1, thresholds=((24, "yellow"), (72, "red"))),
     "instruction_id": Column(

@@ -32,7 +32,7 @@ MODES: Final = {
     "shadow": Named(Text("试运行", "shadow"), "purple"),
     "warming": Named(Text("预热", "warming"), "blue"),
 }
-MONEY: Final = Text("suffix: 万元", "currencyCNY")  # staff count in ten thousands of yuan
+MONEY: Final = Text("suffix: 万元", "currency:¥")  # staff count in ten thousands of yuan
 
 
 def in_money(yuan: str) -> Text:

@@ -76,6 +76,14 @@ def test_every_panel_explains_itself_in_its_language_and_says_its_unit(name: str
     assert panel["fieldConfig"]["defaults"]["unit"]
 
 
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_units_are_those_that_grafana_knows(name: str) -> None:
+    units = set(re.findall(r'"unit": "([^"]+)"', WRITTEN[name]))
+    units |= set(re.findall(r'"id": "unit",\s+"value": "([^"]+)"', WRITTEN[name]))
+    known = {"none", "short", "locale", "percentunit", "s", "h", "ops", "Bps", "bytes", "dateTimeAsIso"}
+    assert {unit for unit in units if not unit.startswith(("suffix:", "currency:"))} <= known
+
+
 @pytest.mark.parametrize(("name", "panel"), PANELS, ids=NAMES)
 def test_every_panel_names_its_data_source_by_variable(name: str, panel: Panel) -> None:
     variables = {each["name"]: each for each in DASHBOARDS[name]["templating"]["list"]}
