@@ -244,7 +244,8 @@ _REFUSED: Final = Table(
     "none",
     (
         Sql(
-            "SELECT failed_at, reason, detail, instruction_id, refused_topic, refused_partition, refused_offset"
+            "SELECT failed_at, reason, detail, instruction_id,"
+            " refused_topic || '[' || refused_partition || '] @ ' || refused_offset AS position"
             f" FROM cases.refused_messages WHERE {DAYS} AND $__timeFilter(failed_at) ORDER BY failed_at DESC LIMIT 200"
         ),
     ),
@@ -253,9 +254,7 @@ _REFUSED: Final = Table(
         "reason": Column(Text("原因", "Reason"), width=150),
         "detail": Column(Text("详情", "Detail"), inspected=True),
         "instruction_id": Column(Text("支付指令", "Instruction"), width=150),
-        "refused_topic": Column(Text("主题", "Topic"), width=150),
-        "refused_partition": Column(Text("分区", "Partition"), width=80, decimals=0),
-        "refused_offset": Column(Text("位点", "Offset"), width=90, decimals=0),
+        "position": Column(Text("位置", "Position"), width=220),
     },
     runbook="dead-letters",
 )
