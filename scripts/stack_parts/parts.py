@@ -113,7 +113,7 @@ def _make_cluster(folder: Path, account: str | None, password: str) -> None:
     done = subprocess.run(
         [
             *(program("initdb"), f"--username={passwords.OWNER}", f"--pwfile={password_file}"),
-            *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", str(folder / "data")),
+            *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", str(folder / "data")),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -11,7 +11,6 @@ from tests.conftest import ROOT
 from tests.test_cli import Runner
 from treasury_watch.adapters.acls import ROLES, TOPIC_RIGHTS, principals, rights, sink_group, transactional_prefix
 from treasury_watch.adapters.cases.rows import Reading
-from treasury_watch.adapters.cases.source import group_of
 from treasury_watch.adapters.kafka.acls import Entry, _unexpected, entries
 from treasury_watch.adapters.kafka.fencing import OUTPUTS, transactional_id
 from treasury_watch.adapters.kafka.topics import TOPICS
@@ -71,10 +70,9 @@ def test_a_sink_may_read_what_it_writes_to_the_database_and_nothing_else() -> No
     granted = {(right.resource, right.name, right.prefixed) for right in rights("city.", "tw") if right.role == "sink"}
     assert granted == {
         *(("topic", topic, False) for topic in Reading(settings).topics),
-        ("group", group_of(settings), False),
+        ("group", sink_group(settings.group), False),
     }
     assert {right.operations for right in rights("city.", "tw") if right.role == "sink"} == {("read",)}
-    assert group_of(settings) == sink_group(settings.group)
 
 
 def test_prefix_group_and_principals_go_into_the_entries() -> None:

@@ -12,11 +12,12 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from treasury_watch.adapters.acls import sink_group
 from treasury_watch.adapters.cases.database import parameters
 from treasury_watch.adapters.cases.metrics import Metrics
 from treasury_watch.adapters.cases.rows import Reading
 from treasury_watch.adapters.cases.sink import Sink
-from treasury_watch.adapters.cases.source import group_of, kafka_source
+from treasury_watch.adapters.cases.source import kafka_source
 from treasury_watch.adapters.cases.store import Store
 from treasury_watch.adapters.kafka.connection import what_keeps_us_away
 from treasury_watch.adapters.kafka.waiting import brokers_answer
@@ -52,7 +53,7 @@ async def run_sink(settings: Settings) -> None:
             async with _pages(settings, sink, metrics), _told_to_stop(sink):
                 log.info(
                     "sink of %s*, group %s, http://%s:%d",
-                    *(settings.topic_prefix, group_of(settings), settings.web_host, settings.web_port),
+                    *(settings.topic_prefix, sink_group(settings.group), settings.web_host, settings.web_port),
                 )
                 await sink.run()
     finally:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from treasury_watch.adapters.acls import sink_group
 from treasury_watch.adapters.cases.rows import Record
 from treasury_watch.adapters.cases.sink import SourceLost
 from treasury_watch.adapters.cases.store import Place
@@ -25,13 +26,6 @@ _POLL_MS: Final = 200
 _RETRY_SECONDS: Final = 1.0
 _SILENT_MS: Final = 10_000  # brokers answer each fetch within half a second, records or none
 _PATIENCE_MS: Final = 86_400_000  # the partitions stay ours while the database is away
-
-
-def group_of(settings: Settings) -> str:
-    """The consumer group of an installation's sinks. Its name begins as the groups of the role `console` do, whose
-    rights on topics are the ones that a sink needs.
-    """
-    return f"console-{settings.group}-sink"
 
 
 class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -113,7 +107,7 @@ async def kafka_source(settings: Settings, topics: Sequence[str]) -> AsyncIterat
     """A started source. Raises BrokerError."""
     consumer = AIOKafkaConsumer(
         **client_options(settings),
-        group_id=group_of(settings),
+        group_id=sink_group(settings.group),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
@@ -127,4 +121,9 @@ async def kafka_source(settings: Settings, topics: Sequence[str]) -> AsyncIterat
     except KafkaError as error:
         raise broker_error(settings, error) from error
     finally:
-        await consumer.stop()
+        try:
+            await consumer.stop()
+        except asyncio.CancelledError:  # without brokers the client breaks off its own stop
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
