@@ -409,13 +409,20 @@ _SINK_BATCH: Final = Lines(
         for q in (0.5, 0.99)
     ),
 )
-_SINK_WAITING: Final = Stat(
-    Text("案件库", "Database of cases"),
-    Text("入库进程是否在等待 PostgreSQL。", "Whether a sink waits for PostgreSQL."),
+_SINK_STATE: Final = Stat(
+    Text("入库", "Sink"),
+    Text(
+        "入库进程是否在写入，或在等待消息代理或 PostgreSQL。",
+        "Whether the sinks write, or one waits for brokers or PostgreSQL.",
+    ),
     "none",
-    (Prom("max(treasury_watch_sink_waiting)", now=True),),
+    (Prom("1 - min(treasury_watch_sink_ready) + max(treasury_watch_sink_waiting)", now=True),),
     thresholds=((1, "red"),),
-    values={"0": Named(Text("可用", "there"), "green"), "1": Named(Text("等待中", "away"), "red")},
+    values={
+        "0": Named(Text("写入中", "writes"), "green"),
+        "1": Named(Text("等待消息代理", "waits for brokers"), "red"),
+        "2": Named(Text("等待数据库", "waits for database"), "red"),
+    },
 )
 
 ENGINE: Final = Dashboard(
@@ -440,7 +447,7 @@ ENGINE: Final = Dashboard(
         Row(8, ((12, _FILES), (12, _DISK))),
         Row(
             8,
-            ((4, _SINK_WAITING), (7, _SINK_ROWS), (7, _SINK_LAG), (6, _SINK_BATCH)),
+            ((4, _SINK_STATE), (7, _SINK_ROWS), (7, _SINK_LAG), (6, _SINK_BATCH)),
             Text("案件入库", "Sink of cases"),
         ),
     ),

@@ -102,9 +102,11 @@ async def fills_waits_and_goes_on(settings: Settings, server: Server, folder: Pa
         server.stop()
         await send(settings, warning(2, partition=3), disposition(0, "I-0-1"), idempotent=idempotent)
         await until(lambda: first.get("/readyz")[0] == 503)
+        assert "treasury_watch_sink_ready 0.0" in first.get("/metrics")[1]
         assert first.metrics()["treasury_watch_sink_waiting"] == 1
         assert first.get("/healthz")[0] == 200
         server.start()
+        await until(lambda: "treasury_watch_sink_ready 1.0" in first.get("/metrics")[1])
         await until(lambda: first.get("/readyz")[0] == 200 and len(statuses(settings)) == 2)
         await until(lambda: statuses(settings) == {"I-0-1": "release", "I-3-2": "open"})
         assert first.stop() == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from prometheus_client import (
@@ -48,6 +48,16 @@ class Metrics:
         self.waiting = Gauge(
             "treasury_watch_sink_waiting", "1 while the database is away and waited for, else 0", registry=registry
         )
+
+        self._ready = Gauge(
+            "treasury_watch_sink_ready",
+            "1 while the sink writes what comes, 0 while it waits for PostgreSQL, brokers or partitions",
+            registry=registry,
+        )
+
+    def watch_ready(self, ready: Callable[[], bool]) -> None:
+        """Exposes what is asked at each scrape."""
+        self._ready.set_function(ready)
 
     def count(self, rows: Mapping[str, int]) -> None:
         """Counts rows added, by table."""

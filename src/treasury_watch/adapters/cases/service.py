@@ -50,6 +50,7 @@ async def run_sink(settings: Settings) -> None:
     try:
         async with kafka_source(settings, reading.topics) as source:
             sink = Sink(source, store, metrics)
+            metrics.watch_ready(lambda: sink.lacks is None)
             async with _pages(settings, sink, metrics), _told_to_stop(sink):
                 log.info(
                     "sink of %s*, group %s, http://%s:%d",
