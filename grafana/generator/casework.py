@@ -42,10 +42,9 @@ AMOUNT_HELD_NOW: Final = Stat(
 BY_HOUR: Final = Lines(
     Text("各小时预警与拦截", "Warned and held by hour"),
     Text(
-        "按支付提交时间统计的预警与拦截笔数；底色为工作时间（周一至周五，节假日与调休未计）。",
-        "Payments warned and held, by the hour in which they were submitted; shaded are working hours, Monday to"
-        " Friday,"
-        " public holidays not known.",
+        "按支付提交时间统计的预警与拦截笔数；底色为工作时间，节假日与调休按规则集的日历，未知年份按周一至周五。",
+        "Payments warned and held, by the hour in which they were submitted; shaded are working hours, with the"
+        " holidays of the rule set's calendar; Monday to Friday in years that it does not know.",
     ),
     "none",
     (
@@ -62,11 +61,15 @@ SELECT
   hour AS time,
   coalesce(warned, 0) AS warned,
   coalesce(held, 0) AS held,
-  (extract(isodow FROM local) < 6 AND extract(hour FROM local) IN (9, 10, 11, 14, 15, 16, 17))::int AS working
+  (
+    coalesce(calendar.working, extract(isodow FROM local) < 6)
+    AND extract(hour FROM local) IN (9, 10, 11, 14, 15, 16, 17)
+  )::int AS working
 FROM generate_series(
   date_trunc('hour', $__timeFrom()::timestamptz), $__timeTo()::timestamptz, interval '1 hour'
 ) AS hour
 CROSS JOIN LATERAL (SELECT hour AT TIME ZONE '{ZONE}' AS local) AS zone
+LEFT JOIN cases.calendar ON calendar.day = local::date
 LEFT JOIN counted USING (hour)
 ORDER BY hour
 """,
