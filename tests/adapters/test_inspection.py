@@ -168,8 +168,8 @@ class Broker:
 
 
 def test_states_of_all_partitions_are_read_and_damage_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = restore.Restored(engine_of(payments(5)), 5, 0, 0, None)
-    torn = restore.Restored(engine_of(payments(7, jurisdiction="420200")), 7, 0, 0, "offset 3: torn")
+    whole = restore.Restored(engine_of(payments(5)), 5, 0, 0, 0, None)
+    torn = restore.Restored(engine_of(payments(7, jurisdiction="420200")), 7, 0, 0, 0, "offset 3: torn")
     monkeypatch.setattr(restore, "restore", Broker(whole, None, torn, "nothing is left").restore)
     done: list[int] = []
     work = inspection.restored(load_settings(), Program(rules(None)), range(4), done.append)

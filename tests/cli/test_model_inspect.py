@@ -145,7 +145,7 @@ def test_the_states_of_workers_are_inspected_without_a_file(modelled: Runner, mo
         engine = Engine(program)
         engine.assess([make_instruction(jurisdiction=f"42010{partition}")])
         engine.absorb()
-        return restore.Restored(engine, 1, 0, 0, None)
+        return restore.Restored(engine, 1, 0, 0, 0, None)
 
     monkeypatch.setattr(restore, "restore", of_topic)
     monkeypatch.setenv("TREASURY_WATCH_PARTITIONS", "3")
