@@ -172,7 +172,7 @@ def overview(known: Known, zone: ZoneInfo) -> dict[str, Any]:
         "scores": scores,
         "lacking": max(0, WARM - scores),
         "warm": calibration.warm,
-        "level": calibration.level,
+        "level": calibration.level * calibration.target,
         "target": calibration.target,
         "alerts_from": alerts_from(calibration),
         "alert_rate": sum(known.alerts) / len(known.alerts) if known.alerts else None,

@@ -25,7 +25,7 @@ from treasury_watch.engine.state import State
 from treasury_watch.engine.windows import Keyed, beside, held, packed_of, packed_since, value_in
 from treasury_watch.rules.schema import ModelBlock
 
-VERSION = 4
+VERSION = 5
 _PIECE = 8_192  # entries of one row
 _ENTRY = 16  # bytes
 _PAIR, _TIME = Struct("<qq"), Struct("<q")

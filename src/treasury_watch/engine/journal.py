@@ -40,7 +40,7 @@ from treasury_watch.engine.scopes import Scope
 from treasury_watch.engine.state import SCORED, State, tell
 from treasury_watch.engine.warming import ANCIENT
 
-VERSION = 2
+VERSION = 3
 BEGIN, EFFECTS, POSITION, SCOPE, IDS, ENTRIES, WHOLE, RULES, SINCE, PART, MODEL, ENTITIES = range(12)
 
 _START = bytes(16)
@@ -90,7 +90,6 @@ class Journal:
         self._begins = True  # nothing was written yet: a rotation is to begin first
         # Rules, and since when what is known: to be said again. Those who wrote before may have had other rules.
         self._switched = number > 0
-        self._levels = _levels(engine.state)  # of models, before what is not written yet
 
     # --- the recorder of the state ---
 
@@ -128,7 +127,6 @@ class Journal:
         self._state = state
         state.recorder = self
         self._switched = True
-        self._levels = _levels(state)
         self._rotation = None
 
     # --- records ---
@@ -146,7 +144,6 @@ class Journal:
         records += [self._record(body) for body in (*self._rule_bodies(), *self._effect_bodies(), [POSITION, position])]
         self._effects.clear()
         self._switched = False
-        self._levels.clear()
         self._pending = 0
         self._position = position
         return records
@@ -188,7 +185,7 @@ class Journal:
     def _rule_bodies(self) -> Iterator[list[Any]]:
         if self._switched:
             yield [PART, RULES, self._state.rows.layout, self._state.start, block_cells(self._state.model)]
-            since = ([key, scope.since, self._levels.get(key)] for key, scope in self._state.scopes.items())
+            since = ([key, scope.since] for key, scope in self._state.scopes.items())
             yield from ([PART, SINCE, part] for part in _bounded(since))
 
     def _effect_bodies(self) -> Iterator[list[Any]]:
@@ -374,11 +371,7 @@ class Restoring:
         self._read_as(layout)
 
     def _take_since(self, said: list[Any]) -> None:
-        for key, since, level in said:
-            self._since[key] = since
-            scope = self.engine.state.scopes.get(key)
-            if level is not None and scope is not None and scope.model is not None:
-                scope.model.core.calibration.level = level
+        self._since |= dict(said)
 
     def _end(self) -> None:
         self.whole = True
@@ -440,11 +433,6 @@ class Restoring:
 def _repeats(body: list[Any]) -> bool:
     """Whether a record of a rotation says only what whoever has a whole state and all effects since then has."""
     return body[1 if body[0] == PART else 0] in (SCOPE, IDS, ENTRIES, MODEL, ENTITIES)
-
-
-def _levels(state: State) -> dict[str, float]:
-    """At which level the model of each scope alerts: another target may just have moved it."""
-    return {key: scope.model.core.calibration.level for key, scope in state.scopes.items() if scope.model is not None}
 
 
 def _body(data: bytes) -> list[Any]:

@@ -49,16 +49,16 @@ def _digests(payments: Sequence[Observation], seed: int) -> tuple[str, str]:
         pytest.param(
             ordinary(8_000, seed=21, units=30),
             (
-                "470041af566c67fe0088dbbf35f25842bfd963c73dc4ff1a9a099360d6b587f8",
-                "071047a7026bf98bf0021b899567e37d510a0db7cd45495fff6aea54f21567ff",
+                "bdc9a603e3f5ea7da49912b70744313875f0f3ff98996d3655c7fb35d004d22e",
+                "756a7ab346180e299b57ae3e069cfff2282c19927bc8812b952caaa49c38e100",
             ),
             id="ordinary",
         ),
         pytest.param(
             chaos(6_000, seed=22),
             (
-                "b2f878e548fe8ec7c5c834761ae01b3d64ecdc61ff8e70aa91b86d0088a371c4",
-                "1552615ab19d569cddd5c2ed8dc3d04fcd77eb037ac95e87106c140e3acc19a1",
+                "ff8b9c04c765157edac1f5d8dcb342b6bae40e8dc78dbb60df1d4eed383f0c61",
+                "4567604cf585f59b00f4a75f0d935993c482df391a46d71444f7b318d48b93cb",
             ),
             id="anything",
         ),

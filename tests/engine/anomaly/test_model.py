@@ -163,7 +163,7 @@ def test_a_model_is_the_same_from_checkpoints_of_different_moments() -> None:
     assert dump(reader) == dump(writer)
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", msgspec.msgpack.encode([2, 2]), msgspec.msgpack.encode({"a": 1})])
+@pytest.mark.parametrize("data", [b"", b"\xc1", msgspec.msgpack.encode([3, 2]), msgspec.msgpack.encode({"a": 1})])
 def test_bytes_that_are_no_model_are_refused(data: bytes) -> None:
     with pytest.raises(ModelError, match="not a model"):
         load(data)
@@ -171,7 +171,7 @@ def test_bytes_that_are_no_model_are_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize("version", [1, 99])
 def test_a_model_of_another_version_is_refused(lived: bytes, version: int) -> None:
-    with pytest.raises(ModelError, match=f"a model of version {version}; this program reads version 2"):
+    with pytest.raises(ModelError, match=f"a model of version {version}; this program reads version 3"):
         load(msgspec.msgpack.encode([version, *msgspec.msgpack.decode(lived)[1:]]))
 
 

@@ -2,8 +2,9 @@
 
 A conformal p-value is the share of the last scores that are at least as high. Streams change, and then that share is
 off; so the level at which a p-value alerts is corrected after every payment, down after an alert, up after none
-(adaptive conformal inference, Gibbs and Candès 2021, doi:10.48550/arXiv.2106.00170). Over n payments the alerts are off
-the target by at most the level's change ÷ (γ n).
+(adaptive conformal inference, Gibbs and Candès 2021, doi:10.48550/arXiv.2106.00170). The level is kept as a multiple of
+the target, so that asking for another target and back changes nothing. Over n payments the alerts are off the target by
+at most target × the level's change ÷ (γ n).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Calibration:
 
     def __init__(self, target: float) -> None:
         self.target = target
-        self.level = target
+        self.level = 1.0  # in targets
         self.ring = array("d")
         self.sizes = array("d")
         self.at = 0  # the oldest score's place in a full ring
@@ -45,14 +46,14 @@ class Calibration:
     def p_value(self, score: float) -> float | None:
         """The corrected p-value, in (0, 1]: at most `target` in the share `target` of payments. `None` while warming.
 
-        Correcting multiplies by target ÷ level.
+        Correcting divides by the level.
         """
         n = len(self.ring)
         if n < WARM:
             return None
         if self.level <= 0.0:
             return 1.0
-        found = (n - bisect_left(self.sizes, score) + 1) / (n + 1) * self.target / self.level
+        found = (n - bisect_left(self.sizes, score) + 1) / (n + 1) / self.level
         return found if found < 1.0 else 1.0
 
     def see(self, score: float, alert: bool) -> Replaced:
@@ -60,7 +61,7 @@ class Calibration:
         ring, sizes, level, dropped = self.ring, self.sizes, self.level, None
         n = len(ring)
         if n >= WARM:
-            self.level = level + STEP * (self.target - alert)
+            self.level = level + STEP * (1.0 - alert / self.target)
         if n < WINDOW:
             ring.append(score)
         else:
@@ -71,11 +72,6 @@ class Calibration:
             self.at = at + 1 if at + 1 < WINDOW else 0
         insort(sizes, score)
         return level, dropped
-
-    def retarget(self, target: float) -> None:
-        """Asks for another share, in (0, 1); p-values stay what they are."""
-        self.level *= target / self.target
-        self.target = target
 
     def undo(self, score: float, replaced: Replaced) -> None:
         """Undoes the last `see`, of that score."""

@@ -206,8 +206,8 @@ class Model:
         return (), before
 
     def retarget(self, target: float) -> None:
-        """Asks for another share of alerts, in (0, 1); what is known stays, and the level moves in proportion."""
-        self.core.calibration.retarget(target)
+        """Asks for another share of alerts, in (0, 1); what is known stays, and p-values stay what they are."""
+        self.core.calibration.target = target
         self.target = target
 
     def accepts(self, effect: Effect) -> bool:
