@@ -26,11 +26,8 @@ Key = tuple[str, str]  # jurisdiction and instruction_id: what makes a payment o
 Cursor = psycopg.AsyncCursor[tuple[Any, ...]]
 
 _LOCK: Final = 7_246_004  # any number, the same for all who write
-_REFUSED: Final = (
-    "22",
-    "23",
-    "54",
-)  # SQLSTATE classes: data exception, constraint, a limit such as an index row's size
+# Classes of SQLSTATE: data exception, constraint, a limit such as an index row's size.
+_REFUSED: Final = ("22", "23", "54")
 
 # One writer at a time: what people decided and the case that they decided come on different topics, and whoever writes
 # the second one has to see the first.
@@ -150,8 +147,8 @@ class Store:
         """Partitions are made before the batch, whose transaction would else keep readers out to its end."""
         for month in sorted(months - self._months):
             async with connection.transaction():
-                await connection.execute(_sql(_ALONE))
-                await connection.execute(_sql(f"SELECT {SCHEMA}.make_month(%s)"), [month])
+                await connection.execute(sql.SQL(_ALONE))
+                await connection.execute(sql.SQL(f"SELECT {SCHEMA}.make_month(%s)"), [month])
             self._months.add(month)
 
     async def _connected(self) -> psycopg.AsyncConnection:
@@ -181,7 +178,7 @@ async def _transaction(
     put: Callable[[Cursor, str, Sequence[Row]], Awaitable[int]],
 ) -> Counter[str]:
     async with connection.transaction(), connection.cursor() as cursor:
-        await cursor.execute(_sql(_ALONE))
+        await cursor.execute(sql.SQL(_ALONE))
         following = await _positions(cursor)
         tables: defaultdict[str, list[Row]] = defaultdict(list)
         for record, row in zip(records, rows, strict=True):
@@ -192,19 +189,19 @@ async def _transaction(
         added = Counter({table: await put(cursor, table, found) for table, found in tables.items()})
         await _answer(cursor, tables["disposition"], tables["payment_case"])
         places = dict.fromkeys((record.topic, record.partition) for record in records)
-        await cursor.executemany(_sql(_PROGRESS), [(*place, following[place]) for place in sorted(places)])
+        await cursor.executemany(sql.SQL(_PROGRESS), [(*place, following[place]) for place in sorted(places)])
     return added
 
 
 async def _positions(cursor: Cursor) -> dict[Place, int]:
-    await cursor.execute(_sql(_POSITIONS))
+    await cursor.execute(sql.SQL(_POSITIONS))
     return {(topic, partition): offset async for topic, partition, offset in cursor}
 
 
 async def _copied(cursor: Cursor, table: str, rows: Sequence[Row], into: str | None = None) -> int:
     """Puts rows into a table that has none of them. Raises UniqueViolation where it has."""
     columns = ", ".join(COLUMNS[table])
-    async with cursor.copy(_sql(f"COPY {into or f'{SCHEMA}.{table}'} ({columns}) FROM STDIN")) as copy:
+    async with cursor.copy(sql.SQL(f"COPY {into or f'{SCHEMA}.{table}'} ({columns}) FROM STDIN")) as copy:
         for row in rows:
             await copy.write_row(row.values)
     return len(rows)
@@ -213,22 +210,22 @@ async def _copied(cursor: Cursor, table: str, rows: Sequence[Row], into: str | N
 async def _merged(cursor: Cursor, table: str, rows: Sequence[Row]) -> int:
     """Puts those rows into a table that are not there."""
     columns, stage = ", ".join(COLUMNS[table]), f"staged_{table}"
-    await cursor.execute(_sql(f"CREATE TEMPORARY TABLE {stage} (LIKE {SCHEMA}.{table}) ON COMMIT DROP"))
+    await cursor.execute(sql.SQL(f"CREATE TEMPORARY TABLE {stage} (LIKE {SCHEMA}.{table}) ON COMMIT DROP"))
     await _copied(cursor, table, rows, stage)
     merge = f"INSERT INTO {SCHEMA}.{table} ({columns}) SELECT {columns} FROM {stage} ON CONFLICT DO NOTHING"
-    await cursor.execute(_sql(merge))
+    await cursor.execute(sql.SQL(merge))
     return cursor.rowcount
 
 
 async def _answer(cursor: Cursor, dispositions: Sequence[Row], cases: Sequence[Row]) -> None:
     """Tells cases what was last decided about them: those that were decided, and those that came after that."""
     decided = _keys(dispositions)
-    if cases and await (await cursor.execute(_sql(_ANY_EARLY))).fetchone() == (True,):
-        await cursor.execute(_sql(_EARLY), _arrays(_keys(cases)))
+    if cases and await (await cursor.execute(sql.SQL(_ANY_EARLY))).fetchone() == (True,):
+        await cursor.execute(sql.SQL(_EARLY), _arrays(_keys(cases)))
         decided.update([(jurisdiction, instruction) async for jurisdiction, instruction in cursor])
     if decided:
-        await cursor.execute(_sql(_ANSWER), _arrays(decided))
-        await cursor.execute(_sql(_KEEP_EARLY), _arrays(decided))
+        await cursor.execute(sql.SQL(_ANSWER), _arrays(decided))
+        await cursor.execute(sql.SQL(_KEEP_EARLY), _arrays(decided))
 
 
 def _keys(rows: Sequence[Row]) -> set[Key]:
@@ -243,8 +240,3 @@ def _keys(rows: Sequence[Row]) -> set[Key]:
 def _arrays(keys: set[Key]) -> dict[str, list[str]]:
     jurisdictions, instructions = zip(*keys, strict=True)
     return {"jurisdictions": list(jurisdictions), "instructions": list(instructions)}
-
-
-def _sql(text: str) -> sql.SQL:
-    """A query that is made of names of ours only."""
-    return sql.SQL(text)

@@ -49,20 +49,15 @@ def keep(settings: Settings, calendar: Calendar) -> bool:
     wanted = list(days(calendar))
     try:
         with psycopg.connect(**parameters(settings)) as connection:
-            connection.execute(_sql(f"LOCK TABLE {SCHEMA}.calendar IN EXCLUSIVE MODE"))
+            connection.execute(sql.SQL(f"LOCK TABLE {SCHEMA}.calendar IN EXCLUSIVE MODE"))
             query = f"SELECT day, working, number FROM {SCHEMA}.calendar ORDER BY day"
-            if connection.execute(_sql(query)).fetchall() == wanted:
+            if connection.execute(sql.SQL(query)).fetchall() == wanted:
                 return False
-            connection.execute(_sql(f"DELETE FROM {SCHEMA}.calendar"))
-            with connection.cursor().copy(_sql(f"COPY {SCHEMA}.calendar (day, working, number) FROM STDIN")) as copy:
+            connection.execute(sql.SQL(f"DELETE FROM {SCHEMA}.calendar"))
+            with connection.cursor().copy(sql.SQL(f"COPY {SCHEMA}.calendar (day, working, number) FROM STDIN")) as copy:
                 for day in wanted:
                     copy.write_row(day)
-            connection.execute(_sql(f"ANALYZE {SCHEMA}.calendar"))
+            connection.execute(sql.SQL(f"ANALYZE {SCHEMA}.calendar"))
     except psycopg.Error as error:
         raise DatabaseError(told(error)) from error
     return True
-
-
-def _sql(text: str) -> sql.SQL:
-    """A query that is made of names of ours only."""
-    return sql.SQL(text)

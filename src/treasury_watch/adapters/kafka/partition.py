@@ -252,9 +252,10 @@ class Partition:
         if applying is None or self._failed:
             return
         try:
-            async with self._writing, self._turn:
-                owed, applying.owed = applying.owed, ()
-                await self._send_letters(owed)
+            if applying.owed:
+                async with self._writing, self._turn:
+                    owed, applying.owed = applying.owed, ()
+                    await self._send_letters(owed)
             await self._apply_again(self.position)
             async with self._writing, self._turn:
                 if self.position <= self.publisher.last_tail and applying.standing is not None:
