@@ -30,6 +30,7 @@ SHOWN = 50
 _WIDE_SPACE = "\u3000"  # between Chinese words, and no control character
 _HELD_BACK = {"shadow": ("试运行", "shadow"), "warming": ("预热", "warming"), "excepted": ("例外", "excepted")}
 _FOLDED = ("budget_unit_name", "payee_name", "rules")
+_ROOM, _LEAST = 110, 4  # cells of a terminal in which nothing else has to be folded, and of a column
 _LISTED = ("event_time", "status", "verdict", "budget_unit_name", "amount", "payee_name", "rules", "instruction_id")
 
 Open = Annotated[bool, typer.Option("--open", help="Only those that nobody has decided yet: --status open.")]
@@ -245,26 +246,30 @@ def _title(shown: int, total: int, language: Tongue) -> str:
 
 
 def _show_list(found: list[Case], title: str, language: Tongue) -> None:
-    """A table in which names and rules are folded where room is short, and amounts, times and ids are not."""
+    """A table in which names and rules are folded where room is short; where there is very little of it, all is but
+    amounts.
+    """
     from rich.markup import escape
     from rich.table import Table
 
     from treasury_watch.adapters.cases.export import HEADERS
 
     table = Table(title=title, title_justify="left")
+    terminal = console()
     for field in _LISTED:
         table.add_column(
             HEADERS[field][language is Tongue.en],
             justify="right" if field == "amount" else "left",
             overflow="fold",
-            no_wrap=field not in _FOLDED,
+            no_wrap=field == "amount" or (field not in _FOLDED and terminal.width >= _ROOM),
+            min_width=_LEAST,
         )
     for case in found:
         row = {field: _words(field, case[field], language) for field in _LISTED}
         if case["currency"] != "CNY":
             row["amount"] = f"{on_one_line(case['currency'])} {row['amount']}"
         table.add_row(*map(escape, row.values()))
-    console().print(table)
+    terminal.print(table)
 
 
 def _words(field: str, value: Any, language: Tongue) -> str:

@@ -95,6 +95,19 @@ async def test_in_a_narrow_terminal_names_are_folded_and_no_amount_or_id(
     assert "x\\ny" in shown
 
 
+def test_in_eighty_columns_every_column_is_there_and_nothing_of_it_is_cut_off(
+    filled: Settings, run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    status, shown, _ = run("cases", "list", "--most", "1")
+    assert status == 0
+    case = json.loads(run("cases", "list", "--most", "1", "--json").out)
+    columns = zip(*[line.split("│")[1:-1] for line in shown.splitlines() if line.startswith("│")], strict=True)
+    folded = ["".join(part.strip() for part in column) for column in columns]
+    assert (folded[3], folded[5], folded[7]) == (case["budget_unit_name"], case["payee_name"], case["instruction_id"])
+    assert folded[6].replace(" ", "") == "".join(case["rules"])
+
+
 def test_a_case_is_shown_with_its_hits_and_no_whole_number(filled: Settings, run: Runner) -> None:
     status, out, _ = run("cases", "show", "I-0-0")
     assert status == 0
