@@ -33,6 +33,21 @@ MANY = tuple(
 PROGRAM = Program(modelled(make_ruleset(HELD, WARNED, *MANY), "1/100"), max_lateness=timedelta(hours=6))
 OTHER = Program(modelled(make_ruleset(MANY[4], MANY[1], HELD), "3/100"), max_lateness=timedelta(hours=6))
 
+BRIEF = Program(  # asks for some of the same, five hours back
+    modelled(
+        make_ruleset(
+            HELD,
+            *(
+                make_rule(f"R{at}", leaf(ref(aggregate(*asked, "budget_unit", window_us=5 * HOUR)), "gt", 10**6))
+                for at, asked in enumerate([("sum", "amount"), ("distinct", "payee_account")])
+            ),
+        ),
+        "1/100",
+    ),
+    max_lateness=timedelta(hours=6),
+)
+CHANGING = (PROGRAM, OTHER, BRIEF)
+
 
 def large(limit: int) -> FeatureRef:
     where = leaf("amount", "gt", yuan(f"{limit}.00"))
@@ -64,6 +79,26 @@ class Life:
         self.engine.absorb()
         self.position += len(instructions)
 
+    def go(self, kind: str, *rest: Any) -> list[str]:
+        """A step that is a payment or a disposition; what became of the latter."""
+        if kind == "pay":
+            number, hours, amount, unit, account, jurisdiction, attributes = rest
+            self.pay(
+                pay(
+                    number,
+                    hours,
+                    amount,
+                    budget_unit=unit,
+                    payee_account=account,
+                    jurisdiction=jurisdiction,
+                    attributes=attributes,
+                )
+            )
+            return []
+        at, disposition, name = rest
+        held = self.held[at % len(self.held)] if self.held else "none"
+        return [self.engine.dispose(key, held, f"D{name}", disposition) for key in ("420100", "420200")]
+
     def write(self) -> None:
         self.records += self.journal.effects(self.position)
         self.dumps[len(self.records)] = self.engine.dump()
@@ -72,6 +107,17 @@ class Life:
     def rotate(self) -> None:
         self.write()
         self.records += self.journal.rotate()
+
+    def since_whole(self) -> list[Record]:
+        """The records from the begin of the last whole rotation on."""
+        kinds = [record.kind for record in self.records]
+        whole = len(kinds) - 1 - kinds[::-1].index(WHOLE)
+        return self.records[whole - kinds[whole::-1].index(BEGIN) :]
+
+    def restart(self) -> None:
+        """Goes on with an engine that is made of the records."""
+        self.engine = restored(self.since_whole(), self.engine.program).finished()
+        self.journal = Journal(self.engine, self.position, len(self.records))
 
     def switch(self, program: Program) -> None:
         self.write()
@@ -97,25 +143,27 @@ def pay(number: int, hours: float = 0, amount: str = "100.00", **fields: Any) ->
     return make_instruction(instruction_id=f"I{number}", event_time=at.isoformat(), amount=amount, **fields)
 
 
+STEPS = (
+    st.tuples(
+        st.just("pay"),
+        st.integers(0, 60),
+        st.integers(0, 90),
+        st.sampled_from(["100.00", "700.00", "-5.00", "0.00"]),
+        st.sampled_from(["101", "102", "一〇三"]),
+        st.sampled_from(["6222021234567890123", "6222 0212 3456 7890 999", None]),
+        st.sampled_from(["420100", "420200"]),
+        st.sampled_from([None, {"x": 5}, {"x": -1e25}, {"x": "5"}]),
+    ),
+    st.tuples(
+        st.just("dispose"), st.integers(0, 50), st.sampled_from(["release", "return", "confirm"]), st.integers(0, 9)
+    ),
+    st.tuples(st.just("write")),
+    st.tuples(st.just("stretch"), st.integers(1, 40)),
+)
+
+
 def lives(payments: int = 30) -> st.SearchStrategy[list[Any]]:
-    steps = st.one_of(
-        st.tuples(
-            st.just("pay"),
-            st.integers(0, 60),
-            st.integers(0, 90),
-            st.sampled_from(["100.00", "700.00", "-5.00", "0.00"]),
-            st.sampled_from(["101", "102", "一〇三"]),
-            st.sampled_from(["6222021234567890123", "6222 0212 3456 7890 999", None]),
-            st.sampled_from(["420100", "420200"]),
-            st.sampled_from([None, {"x": 5}, {"x": -1e25}, {"x": "5"}]),
-        ),
-        st.tuples(
-            st.just("dispose"), st.integers(0, 50), st.sampled_from(["release", "return", "confirm"]), st.integers(0, 9)
-        ),
-        st.tuples(st.just("write")),
-        st.tuples(st.just("stretch"), st.integers(1, 40)),
-    )
-    return st.lists(steps, max_size=payments)
+    return st.lists(st.one_of(*STEPS), max_size=payments)
 
 
 def lived(steps: list[Any]) -> Life:
@@ -123,28 +171,13 @@ def lived(steps: list[Any]) -> Life:
     life.records += life.journal.checkpoint(1)
     for kind, *rest in steps:
         match kind:
-            case "pay":
-                number, hours, amount, unit, account, jurisdiction, attributes = rest
-                life.pay(
-                    pay(
-                        number,
-                        hours,
-                        amount,
-                        budget_unit=unit,
-                        payee_account=account,
-                        jurisdiction=jurisdiction,
-                        attributes=attributes,
-                    )
-                )
-            case "dispose" if life.held:
-                at, disposition, name = rest
-                for key in ("420100", "420200"):
-                    life.engine.dispose(key, life.held[at % len(life.held)], f"D{name}", disposition)
             case "write":
                 life.write()
             case "stretch":
                 life.write()
                 life.records += life.journal.checkpoint(rest[0])
+            case _:
+                life.go(kind, *rest)
     return life
 
 
@@ -178,6 +211,70 @@ def test_from_a_whole_rotation_on_the_records_make_the_state_of_every_position(
         if at > whole and record.kind == POSITION:
             assert restored(life.records[:at]).finished().dump() == life.dumps[at]
     assert restoring.finished().dump() == life.engine.dump()
+
+
+CHANGES = (
+    st.tuples(st.just("switch"), st.integers(0, 2)),
+    st.tuples(st.just("restart"), st.booleans()),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=st.lists(st.one_of(*STEPS, *CHANGES), max_size=40))
+def test_whatever_rules_change_in_between_a_restart_forgets_as_much_as_who_was_never_disturbed(
+    steps: list[Any],
+) -> None:
+    life, undisturbed = Life(), Life()
+    life.rotate()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "_STRETCH", 2)
+        for kind, *rest in steps:
+            match kind:
+                case "write":
+                    life.write()
+                case "stretch":
+                    life.write()
+                    life.records += life.journal.checkpoint(rest[0])
+                case "restart":
+                    life.write()
+                    if rest[0]:
+                        life.rotate()
+                    life.restart()
+                case "switch":
+                    life.switch(CHANGING[rest[0]])
+                    undisturbed.switch(CHANGING[rest[0]])
+                case _:
+                    assert life.go(kind, *rest) == undisturbed.go(kind, *rest)
+        life.write()
+    again = restored(life.since_whole(), life.engine.program).finished()
+    assert life.engine.dump() == again.dump() == undisturbed.engine.dump()
+
+
+@pytest.mark.parametrize("last", ["before", "after"])
+@pytest.mark.parametrize("whole_again", [True, False])
+def test_what_shorter_windows_forgot_does_not_come_back_with_longer_ones(whole_again: bool, last: str) -> None:
+    """Neither for who restarted nor for who did not: what is over was forgotten by one and not yet by the other."""
+    life, undisturbed = Life(), Life()
+    for each in (life, undisturbed):
+        each.pay(pay(1, 0, "600.00"), pay(2, 1, budget_unit="103"), pay(3, 12, "600.00"))
+        each.rotate()
+        for step in ("before", "switch", "after"):
+            if step == "switch":
+                each.switch(BRIEF)
+            elif step == last:
+                each.pay(pay(4, 20, "100.00", budget_unit="102"))
+                each.write()
+    if whole_again:
+        life.rotate()
+    life.restart()
+    for each in (life, undisturbed):
+        each.switch(PROGRAM)
+        assert each.engine.dispose("420100", "I1", "D1", "release") == "unknown"
+        assert each.engine.dispose("420100", "I3", "D2", "release") == "applied"
+        each.write()
+    life.rotate()
+    life.restart()
+    assert life.engine.dump() == undisturbed.engine.dump()
 
 
 def test_a_restored_engine_goes_on_as_the_one_that_was_never_disturbed() -> None:
@@ -375,7 +472,7 @@ def test_a_journal_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
     life = Life()
     life.rotate()
     monkeypatch.setattr(journal, "VERSION", 99)
-    with pytest.raises(StateError, match="journal of version 3; this engine reads version 99"):
+    with pytest.raises(StateError, match="journal of version 4; this engine reads version 99"):
         restored(life.records)
 
 

@@ -1,8 +1,8 @@
 """Encoding (编码): a state as bytes, equal for equal states, and back.
 
-MessagePack of `[version, max_lateness, layout, start, model, {scope: [watermark, ids, since, series, cases, model]}]`,
-with what has expired left out and everything in order. The layout says what a state holds: one of other rules is taken
-over as far as it reaches, and the rest warms.
+MessagePack of `[version, max_lateness, layout, start, model, {scope: [watermark, ids, since, series, forgotten, cases,
+model]}]`, with what has expired left out and everything in order. The layout says what a state holds: one of other
+rules is taken over as far as it reaches, and the rest warms.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from treasury_watch.engine.state import State
 from treasury_watch.engine.windows import Keyed, beside, held, packed_of, packed_since, value_in
 from treasury_watch.rules.schema import ModelBlock
 
-VERSION = 5
+VERSION = 6
 _PIECE = 8_192  # entries of one row
 _ENTRY = 16  # bytes
 _PAIR, _TIME = Struct("<qq"), Struct("<q")
@@ -91,6 +91,7 @@ def _scope(state: State, scope: Scope) -> list[Any]:
         ids,
         scope.since,
         series,
+        state.forgotten(scope),
         cases,
         None if scope.model is None else anomaly.dump(scope.model),
     ]
@@ -103,9 +104,10 @@ def _in_order(keys: Iterable[str | bytes]) -> list[str | bytes]:
 def entry_rows(state: State, scope: Scope, index: int, keys: Iterable[str | bytes]) -> Iterator[list[Any]]:
     """For each of the keys of a series that holds entries still asked for: the key, true, times and values as bytes; of
     a symbolic series times as bytes and values as they are. Of a key with many entries there are more rows, with false.
+    No window asks for entries of before the series is whole.
     """
     series, keyed = state.series[index], scope.series[index]
-    since = scope.watermark - state.history.reaches[index]
+    since = max(scope.watermark - state.history.reaches[index], scope.since[index])
     usual = _PAIR.pack if series.keeps else _TIME.pack
     quick = sys.byteorder == "little" and not series.symbolic
     for key in keys:
@@ -215,11 +217,12 @@ def _load_scope(
     ids: list[tuple[str, bytes]],
     since: list[int],
     series: list[list[Any]],
+    forgotten: int,
     cases: list[Any],
     model: bytes | None,
 ) -> None:
     scope = state.scopes[key] = Scope(key, len(state.series), None if model is None else anomaly.load(model))
-    scope.watermark = watermark
+    scope.watermark, scope.forgotten = watermark, forgotten
     scope.ids.newest = dict(ids)
     for index, number in enumerate(translation.numbers):
         if number is not None:

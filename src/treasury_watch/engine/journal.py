@@ -40,7 +40,7 @@ from treasury_watch.engine.scopes import Scope
 from treasury_watch.engine.state import SCORED, State, tell
 from treasury_watch.engine.warming import ANCIENT
 
-VERSION = 3
+VERSION = 4
 BEGIN, EFFECTS, POSITION, SCOPE, IDS, ENTRIES, WHOLE, RULES, SINCE, PART, MODEL, ENTITIES = range(12)
 
 _START = bytes(16)
@@ -207,7 +207,7 @@ class Journal:
         yield [[BEGIN, VERSION, state.rows.layout, state.max_lateness_us, state.start, self._position, model]], 1
         for scope in list(state.scopes.values()):
             cases = [case_cells(state.rows, each, case) for each, case in scope.cases.items()]
-            head = [SCOPE, scope.key, scope.watermark, scope.since]
+            head = [SCOPE, scope.key, scope.watermark, state.forgotten(scope), scope.since]
             yield [[*head, True, []], *([*head, False, part] for part in _bounded(cases))], 1 + len(cases)
             for generation in (scope.ids.newest, *scope.ids.older):
                 for stretch in _stretched(generation):
@@ -297,6 +297,7 @@ class Restoring:
             raise StateError("the records end before the state is whole")
         assert self._layout is not None
         state = self.engine.state
+        state.settle(self._layout)
         unknown = [state.start] * len(self._layout.series)
         state.warming = frozenset()
         for key, scope in state.scopes.items():
@@ -357,6 +358,8 @@ class Restoring:
     def _change_rules(self, layout: Any, start: int, model: list[Any] | None) -> None:
         """Other rules took the state over: of what they did not keep nothing was left, whoever reads it."""
         state = self.engine.state
+        assert self._layout is not None
+        state.settle(self._layout)
         state.start = start
         found = msgspec.convert(layout, Layout)
         there, back = Translation(state.rows.layout, found), Translation(found, state.rows.layout)
@@ -379,9 +382,11 @@ class Restoring:
     def _scope(self, key: str) -> Scope:
         return self.engine.state.scopes.get(key) or self.engine.state.new_scope(key)
 
-    def _take_scope(self, key: str, watermark: int, since: list[int], first: bool, cases: list[Any]) -> None:
+    def _take_scope(
+        self, key: str, watermark: int, forgotten: int, since: list[int], first: bool, cases: list[Any]
+    ) -> None:
         scope = self._scope(key)
-        scope.watermark = watermark
+        scope.watermark, scope.forgotten = watermark, forgotten
         self._since[key] = since
         if first:
             scope.cases.clear()

@@ -59,6 +59,11 @@ def layout_of(series: Sequence[Series], reaches: Sequence[int]) -> Layout:
     )
 
 
+def longest_us(layout: Layout, max_lateness_us: int) -> int:
+    """How far back the series of a layout reach at most (microseconds, lateness included)."""
+    return max((each.reach_us for each in layout.series), default=max_lateness_us)
+
+
 class Rows:
     """Reads and writes the rows of one layout."""
 

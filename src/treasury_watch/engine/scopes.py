@@ -44,10 +44,12 @@ class Scope:
     """The memory of one partition-key value. `watermark` is the newest event time accepted (microseconds); `since` the
     event time from which on each series is whole, and `warming` the numbers of those for which that matters. `model`
     is its anomaly model, if the rule set has one, and `p_value` what that says of the instruction that is judged now.
+    Cases of before `forgotten`, an event time, were over under rules of before, and stay so under longer windows.
     """
 
     __slots__ = (
         "cases",
+        "forgotten",
         "ids",
         "key",
         "looked_at",
@@ -69,6 +71,7 @@ class Scope:
         self.series: list[Keyed] = [{} for _ in range(series)]
         self.symbols = Symbols()
         self.cases: dict[str, Case] = {}
+        self.forgotten = ANCIENT
         self.since = [ANCIENT] * series
         self.warming: frozenset[int] = frozenset()
         self.looked_at = [ANCIENT] * series  # the watermark when a series was last gone through for what has expired

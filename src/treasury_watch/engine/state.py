@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from treasury_watch.engine.anomaly import Effect, Observation, Scored
 from treasury_watch.engine.ids import Ids, us_in
-from treasury_watch.engine.rows import Layout, Rows, Translation, layout_of
+from treasury_watch.engine.rows import Layout, Rows, Translation, layout_of, longest_us
 from treasury_watch.engine.scopes import Case, Disposed, Scope
 from treasury_watch.engine.scoring import LOOKS, carried, started
 from treasury_watch.engine.warming import ANCIENT, History
@@ -71,7 +71,7 @@ class State:
         self.history = History(series, max_lateness_us)
         self.rows = Rows(layout_of(series, self.history.reaches))
         self._executed = sum(1 << each.index for each in series if each.key.population == "executed")
-        self._longest_us = max(self.history.reaches, default=max_lateness_us)
+        self._longest_us = longest_us(self.rows.layout, max_lateness_us)
         self.start = ANCIENT  # the event time before which nothing is known of any scope
         self.warming: frozenset[int] = frozenset()  # the series that are warming in any scope
         self.scopes: dict[str, Scope] = {}
@@ -233,7 +233,17 @@ class State:
 
     def is_over(self, scope: Scope, case: Case) -> bool:
         """Whether no window can ask for a case's instruction any more."""
-        return bool(case.row[0] < scope.watermark - self._longest_us)
+        return bool(case.row[0] < self.forgotten(scope))
+
+    def forgotten(self, scope: Scope) -> int:
+        """The event time before which no window can ask for a case of a scope, or could under rules of before."""
+        return max(scope.forgotten, scope.watermark - self._longest_us)
+
+    def settle(self, layout: Layout) -> None:
+        """Notes which cases are over under the rules of a layout, which others follow: they come back under none."""
+        longest = longest_us(layout, self.max_lateness_us)
+        for scope in self.scopes.values():
+            scope.forgotten = max(scope.forgotten, scope.watermark - longest)
 
     def forget_ids(self) -> dict[str, tuple[frozenset[str], int]]:
         """Forgets every id; returns, for each partition-key value, those that could still be accepted, and the newest
@@ -261,7 +271,7 @@ class State:
         for key, scope in old.scopes.items():
             new = self.scopes[key] = Scope(key, len(self.series), carried(scope.model, self.model))
             new.watermark, new.ids, new.symbols = scope.watermark, scope.ids, scope.symbols
-            new.cases = scope.cases
+            new.cases, new.forgotten = scope.cases, old.forgotten(scope)
             for case in new.cases.values():
                 case.row = translation.row(case.row)
             if self.model is None:
