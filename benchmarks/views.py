@@ -24,10 +24,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from benchmarks.postgresql import NotInstalled, postgresql
 from treasury_watch.adapters.cases.migrating import migrate
 from treasury_watch.adapters.cases.reading import Selection, counting, detailing, listing
 from treasury_watch.adapters.cases.rows import ZONE
+from treasury_watch.adapters.postgresql import NotInstalled, postgresql
 from treasury_watch.adapters.settings import load_settings
 
 MONTHS = 36

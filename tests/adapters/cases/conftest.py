@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.postgresql import NotInstalled, Server, postgresql
 from treasury_watch.adapters.cases.migrating import migrate
+from treasury_watch.adapters.postgresql import NotInstalled, Server, postgresql
 from treasury_watch.adapters.settings import Settings, load_settings
 
 

@@ -1,9 +1,13 @@
-"""A PostgreSQL of our own: a cluster in a temporary directory, on loopback and a free port, ended by its pid."""
+"""A PostgreSQL of our own, where it is on the machine: in a temporary directory, on loopback and a free port.
+
+For the demo, tests and benchmarks. It has ended when the context has, and its data is gone.
+"""
 
 from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
@@ -22,6 +26,7 @@ from treasury_watch.adapters.embedded import free_port
 
 _LOGIN: Final = "postgres"  # of the server, and the account that it runs as where we are root, which it refuses
 _START_SECONDS: Final = 30.0
+_DEBIAN: Final = Path("/usr/lib/postgresql")  # where Debian puts versions, off the path
 _PROGRAMS: Final = ("initdb", "postgres")
 
 
@@ -29,25 +34,38 @@ class NotInstalled(Exception):
     """There is no PostgreSQL on this machine: one line that says what to install."""
 
 
+class ServerError(Exception):
+    """PostgreSQL does not start: what it said."""
+
+
 class Server:
-    """A PostgreSQL server, with options such as `fsync=off`; started and stopped as often as wanted."""
+    """A PostgreSQL server, with options such as `fsync=off`; started and stopped as often as wanted.
+
+    It lets in who knows its password, which is made up for it. Making one raises NotInstalled, or ServerError.
+    """
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self._options = [part for option in options for part in ("-c", option)]
         self._folder = folder
-        self._programs = _programs()
+        self._programs = programs()
         self._account = _account()
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
+        self._password = secrets.token_urlsafe()
+        password = folder / "password"
+        password.touch(mode=0o600)
+        password.write_text(self._password)
         if self._account:
             shutil.chown(folder, self._account)
-        data = str(folder / "data")
-        wanted = ["--auth=trust", "--encoding=UTF8", "--no-locale", f"--username={_LOGIN}", "--no-sync", data]
-        assert self._run("initdb", *wanted).wait() == 0, (folder / "log").read_text()
+            shutil.chown(password, self._account)
+        wanted = ("--auth=scram-sha-256", f"--pwfile={password}", f"--username={_LOGIN}")
+        if self._run("initdb", *wanted, "--encoding=UTF8", "--no-locale", "--no-sync", str(folder / "data")).wait():
+            raise ServerError(self._last_words())
+        password.unlink()
 
     def start(self) -> None:
-        """Starts it, and waits until it answers."""
+        """Starts it, and waits until it answers. Raises ServerError."""
         process = self._run(
             "postgres",
             *("-D", str(self._folder / "data"), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
@@ -58,9 +76,9 @@ class Server:
             try:
                 psycopg.connect(self.url(_LOGIN), connect_timeout=2).close()
                 return
-            except psycopg.OperationalError:
-                assert process.poll() is None, (self._folder / "log").read_text()
-                assert time.monotonic() < deadline, (self._folder / "log").read_text()
+            except psycopg.OperationalError as error:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise ServerError(self._last_words()) from error
                 time.sleep(0.05)
 
     def stop(self, with_signal: signal.Signals = signal.SIGINT) -> None:
@@ -80,16 +98,14 @@ class Server:
 
     def url(self, database: str, **others: Any) -> str:
         """The address of a database, with the login that may do everything."""
-        given = {"host": "127.0.0.1", "port": self.port, "user": _LOGIN, "dbname": database}
+        given = {"host": "127.0.0.1", "port": self.port, "user": _LOGIN, "password": self._password, "dbname": database}
         return make_conninfo(**{**given, **others})
 
-    def cpu_seconds(self) -> float:
-        """The processor time of all of its processes so far, those that ended included (Linux)."""
+    @property
+    def pid(self) -> int:
+        """The process id of the one that was started last."""
         assert self._process is not None
-        own = _stat(self._process.pid)
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        ticks = sum(own[11:15]) + sum(sum(_stat(int(child))[11:13]) for child in children)
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return self._process.pid
 
     def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:
@@ -103,22 +119,17 @@ class Server:
                 user=self._account,
                 group=self._account and pwd.getpwnam(self._account).pw_gid,
                 extra_groups=[] if self._account else None,
+                start_new_session=True,  # an interrupt from the terminal is for the caller, which then ends it
             )
         return self._process
 
-
-def _stat(pid: int) -> list[int]:
-    """The numbers of `/proc/PID/stat` behind the state, see proc(5); zeros for a process that is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return [0] * 40
-    return [0, *map(int, text.rpartition(")")[2].split()[1:])]
+    def _last_words(self) -> str:
+        return " ".join((self._folder / "log").read_text(errors="replace").split()[-60:])
 
 
 @contextmanager
 def postgresql(*options: str) -> Iterator[Server]:
-    """A running server, on data of its own that is deleted at the end. Raises NotInstalled."""
+    """A running server, on data of its own that is deleted at the end. Raises NotInstalled or ServerError."""
     folder = Path(tempfile.mkdtemp(prefix="treasury-watch-postgresql-"))
     try:
         server = Server(folder, *options)
@@ -131,12 +142,11 @@ def postgresql(*options: str) -> Iterator[Server]:
         shutil.rmtree(folder)
 
 
-def _programs() -> Path:
-    """The newest programs of PostgreSQL: on the path, or where Debian puts them. Raises NotInstalled."""
+def programs() -> Path:
+    """The folder of the newest programs of PostgreSQL: on the path, or where Debian puts them. Raises NotInstalled."""
     found = shutil.which("postgres")
     folders = [Path(found).parent] if found else []
-    debian = Path("/usr/lib/postgresql")
-    folders += sorted(debian.glob("*/bin"), key=lambda each: float(each.parent.name), reverse=True)
+    folders += sorted(_DEBIAN.glob("*/bin"), key=lambda each: float(each.parent.name), reverse=True)
     for folder in folders:
         if all((folder / each).is_file() for each in _PROGRAMS):
             return folder
