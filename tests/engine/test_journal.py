@@ -73,17 +73,18 @@ class Life:
         self.held: list[str] = []
         self.changed = 0  # records from this one on are of other rules
 
-    def pay(self, *instructions: Instruction) -> None:
+    def pay(self, *instructions: Instruction) -> list[Any]:
         outcomes = self.engine.assess(instructions)
         self.held += [each.instruction_id for each in outcomes if isinstance(each, Decision) and each.verdict != "pass"]
         self.engine.absorb()
         self.position += len(instructions)
+        return outcomes
 
-    def go(self, kind: str, *rest: Any) -> list[str]:
-        """A step that is a payment or a disposition; what became of the latter."""
+    def go(self, kind: str, *rest: Any) -> list[Any]:
+        """A step that is a payment or a disposition, and what came of it."""
         if kind == "pay":
             number, hours, amount, unit, account, jurisdiction, attributes = rest
-            self.pay(
+            return self.pay(
                 pay(
                     number,
                     hours,
@@ -94,7 +95,6 @@ class Life:
                     attributes=attributes,
                 )
             )
-            return []
         at, disposition, name = rest
         held = self.held[at % len(self.held)] if self.held else "none"
         return [self.engine.dispose(key, held, f"D{name}", disposition) for key in ("420100", "420200")]
