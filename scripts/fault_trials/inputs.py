@@ -25,6 +25,7 @@ DECIDED_AT = "2025-04-01T09:00:00+08:00"
 RULES_SECONDS = (1.5, 4.0)
 DISPOSITIONS_SECONDS = (0.2, 0.6)
 MOST_AT_ONCE = 12
+STOP_SECONDS = 60.0
 REMEMBERED = 500  # cases, of which some are decided
 
 
@@ -44,10 +45,14 @@ class Inputs:
         self._tasks = [asyncio.create_task(each()) for each in (self._publish, self._see, self._decide)]
 
     async def stop(self) -> None:
-        """Sends no more; what is under way is waited for."""
+        """Sends no more; what is under way is waited for, unless no broker takes it."""
         self._stopping = True
-        await ended(self._tasks[1])
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        publishing, seeing, deciding = self._tasks
+        await ended(seeing)
+        await asyncio.wait([publishing, deciding], timeout=STOP_SECONDS)
+        for each in (publishing, deciding):
+            with suppress(*AWAY):
+                await ended(each)
 
     async def _publish(self) -> None:
         bundles = [bundle_of(each)[0] for each in self._rule_sets]
