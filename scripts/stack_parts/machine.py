@@ -22,6 +22,7 @@ _NEEDED: Final = (  # a program under one of its names, and the Debian package t
     (("postgres",), "postgresql"),
     (("prometheus",), "prometheus"),
     (("prometheus-alertmanager", "alertmanager"), "prometheus-alertmanager"),
+    (("prometheus-node-exporter", "node_exporter"), "prometheus-node-exporter"),
 )
 
 

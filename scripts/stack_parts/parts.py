@@ -62,6 +62,16 @@ def prometheus(folder: Path, port: int, targets: Mapping[str, Sequence[str]]) ->
     )
 
 
+def node_exporter(folder: Path, port: int) -> Part:
+    """The machine's own numbers, such as how full its disks are."""
+    return Part(
+        folder,
+        f"http://127.0.0.1:{port}",
+        (program("prometheus-node-exporter", "node_exporter"), f"--web.listen-address=127.0.0.1:{port}"),
+        answers(f"http://127.0.0.1:{port}/metrics"),
+    )
+
+
 def postgresql(folder: Path, port: int, secrets: Path) -> Part:
     """PostgreSQL on loopback with passwords; as another account where we are root, since it refuses that."""
     account = postgresql_account()

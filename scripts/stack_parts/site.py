@@ -15,7 +15,7 @@ from .machine import ROOT, Failed, free_port, is_free, program
 from .part import Part
 
 _WORKERS: Final = ("worker-1", "worker-2")
-_NAMES: Final = ("alertmanager", "prometheus", "postgresql", "sink", *_WORKERS)
+_NAMES: Final = ("alertmanager", "node-exporter", "prometheus", "postgresql", "sink", *_WORKERS)
 _LOGINS: Final = ROOT / "deploy" / "logins.sql"
 _DATABASE: Final = f"""
 SELECT 'CREATE DATABASE {passwords.DATABASE}'
@@ -38,7 +38,8 @@ class Site:
         self._ports: dict[str, int] = {}
         self._bootstrap = ""
         if self._file.exists():
-            self._ports, self._bootstrap = json.loads(self._file.read_text())
+            ports, self._bootstrap = json.loads(self._file.read_text())
+            self._ports = dict.fromkeys(_NAMES, 0) | ports  # none yet of what came with a later release
 
     @property
     def environment_file(self) -> Path:
@@ -73,7 +74,7 @@ class Site:
         """Gives every part that does not run the port that it had, or another one if that is taken."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for name in _NAMES:
-            if name not in self._ports or (name not in running and not is_free(self._ports[name])):
+            if not self._ports.get(name) or (name not in running and not is_free(self._ports[name])):
                 self._ports[name] = free_port(self._ports.values())
         self._remember()
         passwords.make(self._secrets, f"127.0.0.1:{self._ports['postgresql']}")
@@ -99,10 +100,12 @@ class Site:
         targets = {
             "workers": [at[name] for name in _WORKERS],
             "sinks": [at["sink"]],
+            "nodes": [at["node-exporter"]],
             "alertmanagers": [at["alertmanager"]],
         }
         return [
             parts.alertmanager(self._folder / "alertmanager", self._ports["alertmanager"]),
+            parts.node_exporter(self._folder / "node-exporter", self._ports["node-exporter"]),
             parts.prometheus(self._folder / "prometheus", self._ports["prometheus"], targets),
         ]
 

@@ -87,25 +87,39 @@ async def test_every_role_does_its_part_and_no_secret_is_told(secrets: Path, rol
             "worker",
             data_dir=tmp_path,
             signing_key_file=tmp_path / "signing",
+            standby=True,
             ssl_certificate_file=secrets / "client.pem",
             ssl_key_file=secrets / "client.key",
         ),
         tmp_path,
     )
-    worker = judging.worker()
+    worker, other = judging.worker(), judging.worker()
+
+    def decided() -> float:
+        return sum(each.metrics()["treasury_watch_decision_latency_seconds_count"] for each in judging.workers)
+
+    def followed() -> float:
+        return sum(each.metrics()["treasury_watch_standby_partitions"] for each in judging.workers)
+
     try:
         paying = Installation(settings_of(secrets, "payment-system"), tmp_path)
         await paying.pay([*payments(200), *payments(2, start=200, amount="500000.00")])
-        await worker.ready()
+        for each in judging.workers:
+            await each.ready()
 
-        await until(lambda: worker.metrics()["treasury_watch_decision_latency_seconds_count"] == 202)
-        status, out, err = await asyncio.to_thread(roles, "auditor", "verify", "--key", tmp_path / "signing.pub")
-        metrics = worker.get("/metrics")[1]
+        await until(lambda: decided() == 202)
+        await until(lambda: followed() == judging.settings.partitions)
+        before = other.metrics()["treasury_watch_decision_latency_seconds_count"]
         assert worker.stop() == 0
+        await paying.pay(payments(10, start=202))
+        await until(lambda: other.metrics()["treasury_watch_decision_latency_seconds_count"] == before + 10)
+        status, out, err = await asyncio.to_thread(roles, "auditor", "verify", "--key", tmp_path / "signing.pub")
+        metrics = other.get("/metrics")[1]
+        assert other.stop() == 0
     finally:
         judging.close()
-    # 202 decisions, 2 of them intercepts, too
-    assert (status, out, err) == (0, f"204 verdicts: 204 verified (204 by {key.id})\n", "")
+    # 212 decisions, 2 of them intercepts, too
+    assert (status, out, err) == (0, f"214 verdicts: 214 verified (214 by {key.id})\n", "")
 
     planted = [
         *((secrets / f"{role}.password").read_text().strip() for role in ("worker", "payment-system", "auditor")),
@@ -114,7 +128,7 @@ async def test_every_role_does_its_part_and_no_secret_is_told(secrets: Path, rol
     ]
     assert "treasury_watch_instructions_total" in metrics
     assert f"verdicts are signed with key {key.id}" in worker.text()
-    assert [secret for secret in planted if secret in worker.text() + metrics + out + err] == []
+    assert [secret for secret in planted if secret in worker.text() + other.text() + metrics + out + err] == []
 
 
 def test_a_broker_tells_nobody_its_logins(secrets: Path) -> None:

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgresql, pytest.mark.slow]
 MISSING = 2
 PAYMENTS = 300
 LIMIT_SECONDS = 240.0  # on a machine that does much else
-PARTS = ["alertmanager", "prometheus", "postgresql", "kafka", "sink", "worker-1", "worker-2"]
+PARTS = ["alertmanager", "node-exporter", "prometheus", "postgresql", "kafka", "sink", "worker-1", "worker-2"]
 
 
 def stack(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -131,14 +131,16 @@ def test_payments_of_a_site_are_judged_kept_and_watched_until_it_is_down(site: R
 
 
 def everything_is_scraped(site: Running) -> None:
-    """Waits until Prometheus has the numbers of both workers and the sink."""
-    serving = sorted(site.parts[name][0] for name in ("sink", "worker-1", "worker-2"))
+    """Waits until Prometheus has the numbers of both workers, the sink and the machine, also of its disks."""
+    serving = sorted(site.parts[name][0] for name in ("node-exporter", "sink", "worker-1", "worker-2"))
 
     def scraped() -> bool:
         up = site.ask("prometheus", "/api/v1/targets")["data"]["activeTargets"]
         return sorted(each["scrapeUrl"].removesuffix("/metrics") for each in up if each["health"] == "up") == serving
 
     await_that(scraped)
+    free = site.ask("prometheus", "/api/v1/query?query=node_filesystem_avail_bytes")["data"]["result"]
+    assert max(float(each["value"][1]) for each in free) > 0
 
 
 def no_rule_fails(site: Running) -> None:
