@@ -81,7 +81,12 @@ class Life:
         return outcomes
 
     def go(self, kind: str, *rest: Any) -> list[Any]:
-        """A step that is a payment or a disposition, and what came of it."""
+        """One of `STEPS`, and what came of it if it is a payment or a disposition."""
+        if kind in ("write", "stretch"):
+            self.write()
+            if kind == "stretch":
+                self.records += self.journal.checkpoint(rest[0])
+            return []
         if kind == "pay":
             number, hours, amount, unit, account, jurisdiction, attributes = rest
             return self.pay(
@@ -169,15 +174,8 @@ def lives(payments: int = 30) -> st.SearchStrategy[list[Any]]:
 def lived(steps: list[Any]) -> Life:
     life = Life()
     life.records += life.journal.checkpoint(1)
-    for kind, *rest in steps:
-        match kind:
-            case "write":
-                life.write()
-            case "stretch":
-                life.write()
-                life.records += life.journal.checkpoint(rest[0])
-            case _:
-                life.go(kind, *rest)
+    for step in steps:
+        life.go(*step)
     return life
 
 
@@ -198,11 +196,8 @@ def test_from_a_whole_rotation_on_the_records_make_the_state_of_every_position(
         for kind, *rest in after:
             if kind == "pay":
                 life.pay(pay(2000 + rest[0], rest[1], rest[2], budget_unit=rest[3]))
-            elif kind == "write":
-                life.write()
-            elif kind == "stretch":
-                life.write()
-                life.records += life.journal.checkpoint(rest[0])
+            elif kind != "dispose":
+                life.go(kind, *rest)
         life.write()
     whole = [record.kind for record in life.records].index(WHOLE) + 1
     restoring = Restoring(PROGRAM)
@@ -230,11 +225,8 @@ def test_whatever_rules_change_in_between_a_restart_forgets_as_much_as_who_was_n
         patch.setattr(journal, "_STRETCH", 2)
         for kind, *rest in steps:
             match kind:
-                case "write":
-                    life.write()
-                case "stretch":
-                    life.write()
-                    life.records += life.journal.checkpoint(rest[0])
+                case "write" | "stretch":
+                    life.go(kind, *rest)
                 case "restart":
                     life.write()
                     if rest[0]:

@@ -22,6 +22,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from treasury_watch.adapters.cases.database import told
 from treasury_watch.adapters.embedded import free_port
 
 _LOGIN: Final = "postgres"  # of the server, and the account that it runs as where we are root, which it refuses
@@ -35,7 +36,7 @@ class NotInstalled(Exception):
 
 
 class ServerError(Exception):
-    """PostgreSQL does not start: what it said."""
+    """PostgreSQL does not start, or does not do what is asked: what it said."""
 
 
 class Server:
@@ -88,12 +89,15 @@ class Server:
             self._process.wait(_START_SECONDS)
 
     def database(self, like: str = "template1") -> str:
-        """The name of a new database, empty or like another one that nobody is connected to."""
+        """The name of a new database, empty or like another one that nobody is connected to. Raises ServerError."""
         self._made += 1
         name = f"cases_{self._made}"
-        with psycopg.connect(self.url(_LOGIN), autocommit=True) as connection:
-            wanted = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-            connection.execute(wanted.format(sql.Identifier(name), sql.Identifier(like)))
+        wanted = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(like))
+        try:
+            with psycopg.connect(self.url(_LOGIN), autocommit=True) as connection:
+                connection.execute(wanted)
+        except psycopg.Error as error:
+            raise ServerError(told(error)) from error
         return name
 
     def url(self, database: str, **others: Any) -> str:

@@ -158,8 +158,8 @@ def _screen(running: Demo, lang: Language) -> Group:
     cases.add_column("verdict", width=9)
     cases.add_column("payment", ratio=2)
     cases.add_column("reason", ratio=3)
-    links = _links(running)
-    room = console().height - 13 - len(links)
+    links = Text("\n".join(_links(running)))
+    room = console().height - 13 - len(links.wrap(console(), console().width))
     for case in islice(reversed(board.cases), max(room // (3 if lang is Language.BOTH else 2), 1)):
         reasons = "\n".join(_reasons(case, lang))
         cases.add_row(Text(_verdict(case), _STYLES[case.verdict]), _payment(case), reasons)
@@ -168,7 +168,7 @@ def _screen(running: Demo, lang: Language) -> Group:
         Text(_progress(board)),
         counts,
         cases,
-        Text("\n".join(links)),
+        links,
         Text("Ctrl-C ends", "dim"),
     )
 
