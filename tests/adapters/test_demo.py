@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from treasury_watch.adapters import postgresql
-from treasury_watch.adapters.demo import Scoreboard, cases
+from treasury_watch.adapters.demo import NoCases, Scoreboard, cases
 from treasury_watch.adapters.embedded import embedded_broker
 from treasury_watch.adapters.prometheus import prometheus
 from treasury_watch.adapters.settings import load_settings
@@ -142,8 +143,8 @@ def test_cases_are_in_postgresql_where_it_is_on_the_machine() -> None:
 def test_without_a_postgresql_there_are_no_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(postgresql, "_DEBIAN", tmp_path)
-    with cases(load_settings(), tmp_path) as address:
-        assert address is None
+    with pytest.raises(NoCases, match="there is no PostgreSQL; install one"), cases(load_settings(), tmp_path):
+        pass
 
 
 def test_a_postgresql_that_does_not_start_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,8 +152,34 @@ def test_a_postgresql_that_does_not_start_is_left_alone(tmp_path: Path, monkeypa
     for program in ("initdb", "postgres"):
         (tmp_path / program).write_text("#!/bin/sh\nexit 1\n")
         (tmp_path / program).chmod(0o755)
-    with cases(load_settings(), tmp_path) as address:
-        assert address is None
+    with pytest.raises(NoCases), cases(load_settings(), tmp_path):
+        pass
+
+
+@pytest.mark.slow
+def test_a_postgresql_that_refuses_a_database_is_told_and_the_demo_goes_on_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    try:
+        real = postgresql.programs()
+    except postgresql.NotInstalled as why:
+        pytest.skip(str(why))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # PostgreSQL runs as another account where we are root
+        for program, option in (("initdb", ""), ("postgres", "-c default_transaction_read_only=on")):
+            (folder / program).write_text(f'#!/bin/sh\nexec {real / program} "$@" {option}\n')
+            (folder / program).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        with demo("--seconds", "2") as process:
+            lines = until_a_payment_is_held(process)
+            running = children_of(process.pid).values()
+            _, err = process.communicate(timeout=60)
+    told = "no cases in PostgreSQL: cannot execute CREATE DATABASE in a read-only transaction\n"
+    assert [line for line in lines if "PostgreSQL" in line] == [told]
+    assert not [args for args in running if "postgres" in args or args.endswith("sink")]
+    assert process.returncode == 0
+    assert "Traceback" not in err
 
 
 @pytest.mark.slow

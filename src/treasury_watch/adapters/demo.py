@@ -61,6 +61,10 @@ class DemoError(Exception):
     """The demo cannot start or go on: one line that says why."""
 
 
+class NoCases(Exception):
+    """There is no database for cases: one line that says why. The demo goes on without."""
+
+
 @dataclass
 class Scoreboard:
     """What has been seen so far. Times are seconds since the worker's first decision."""
@@ -114,6 +118,7 @@ class Demo:
         self.web = ""  # where the worker answers: /status, /metrics
         self.prometheus: str | None = None  # the address of the one that looks on
         self.cases: Path | None = None  # a file that holds the address of the database with the cases
+        self.no_cases = ""  # why there is none
 
     def __enter__(self) -> Self:
         with ExitStack() as starting:
@@ -131,7 +136,10 @@ class Demo:
             asyncio.run(create_topics(self.settings))
             self._log = folder / "worker.log"
             self._worker = starting.enter_context(_child("worker", self.settings, self._log))
-            self.cases = starting.enter_context(cases(self.settings, folder))
+            try:
+                self.cases = starting.enter_context(cases(self.settings, folder))
+            except NoCases as why:
+                self.no_cases = str(why)
             self.prometheus = starting.enter_context(prometheus(f"127.0.0.1:{port}", folder / "prometheus"))
             self._children = starting.pop_all()
         return self
@@ -254,9 +262,10 @@ def _rules(directory: Path) -> Path:
 
 
 @contextmanager
-def cases(settings: Settings, folder: Path) -> Iterator[Path | None]:
-    """A sink that writes to a PostgreSQL of its own; yields a file with the address of its database, or `None` where
-    there is none on the machine or it does not start.
+def cases(settings: Settings, folder: Path) -> Iterator[Path]:
+    """A sink that writes to a PostgreSQL of its own; yields a file with the address of its database.
+
+    Raises NoCases where there is none on the machine, it does not start, or it refuses the database.
     """
     address = folder / "cases.txt"
     own = settings.model_copy(update={"database_url_file": address, "web_port": free_port()})
@@ -266,9 +275,8 @@ def cases(settings: Settings, folder: Path) -> Iterator[Path | None]:
             address.touch(mode=0o600)
             address.write_text(server.url(server.database()), encoding="utf-8")
             migrate(own)
-        except (NotInstalled, ServerError, DatabaseError, OSError):
-            yield None
-            return
+        except (NotInstalled, ServerError, DatabaseError, OSError) as why:
+            raise NoCases(str(why)) from why
         running.enter_context(_child("sink", own, folder / "sink.log"))
         yield address
 

@@ -185,6 +185,8 @@ def _links(running: Demo) -> list[str]:
         lines.append(f"Prometheus {running.prometheus}/graph?g0.expr=treasury_watch_instructions_total&g0.tab=0")
     if running.cases:
         lines.append(f"cases in PostgreSQL  {PREFIX}DATABASE_URL_FILE={running.cases} {_program()} cases list")
+    else:
+        lines.append(f"no cases in PostgreSQL: {running.no_cases}")
     return lines
 
 
