@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -273,6 +274,60 @@ def test_a_day_of_25_hours_has_no_hour_beyond_its_last() -> None:
     instruction = make_instruction(event_time=last.isoformat())
     day = program.days.of(int(last.timestamp() * 1e6))
     assert observation(instruction, int(last.timestamp() * 1e6), 100, day).hour == 6 * 24 + 23
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+def test_rules_of_another_time_zone_go_on_with_the_model_and_see_their_own_hours(zone: str) -> None:
+    second = Program(replace(RULES, timezone=zone, hash="sha256:" + "6" * 64))
+    engine = Engine(Program(RULES))
+    journal = Journal(engine)
+    judged(engine, stream(150))
+    records = journal.effects(150) + journal.rotate()
+    before = model_of(engine).core.counted, engine.state.scopes["420100"].watermark
+    engine.switch(second)
+    assert (model_of(engine).core.counted, engine.state.scopes["420100"].watermark) == before
+    after = [
+        msgspec.structs.replace(replace_id(each), event_time=each.event_time + timedelta(days=3))
+        for each in stream(150, seed=4)
+    ]
+    said = scores(judged(engine, after, 7))
+    records += journal.effects(300)
+    restoring = Restoring(second)
+    for record in records:
+        restoring.take(record.data)
+    again = restoring.finished()
+    assert again.dump() == engine.dump()
+    cut = Engine.load(Program(RULES), dumped(stream(150)))
+    cut.switch(second)
+    assert scores(judged(cut, after)) == said, "whatever the batches"
+    assert cut.dump() == engine.dump()
+    hours = [observation(each, us_of(each), 1, second.days.of(us_of(each))).hour for each in after]
+    local = [each.event_time.astimezone(ZoneInfo(zone)) for each in after]
+    assert hours == [each.weekday() * 24 + each.hour for each in local]
+
+
+@pytest.mark.parametrize("day", ["2025-03-29", "2025-10-25"])
+def test_days_of_23_and_25_hours_are_judged_alike_in_any_batches(day: str) -> None:
+    rules, begin = replace(RULES, timezone="Europe/Berlin"), datetime.fromisoformat(f"{day}T00:00:00+01:00")
+    payments = [
+        msgspec.structs.replace(each, event_time=begin + timedelta(minutes=20 * number))
+        for number, each in enumerate(stream(220))
+    ]
+    engines = [Engine(Program(rules)) for _ in range(3)]
+    found = [judged(engine, payments, size) for engine, size in zip(engines, (1, 50, 1000), strict=True)]
+    assert found[0] == found[1] == found[2]
+    assert len({engine.dump() for engine in engines}) == 1
+    assert all(each.score >= 0 for each in scores(found[0]))
+
+
+def dumped(instructions: list[Instruction]) -> bytes:
+    engine = Engine(Program(RULES))
+    judged(engine, instructions)
+    return engine.dump()
+
+
+def us_of(instruction: Instruction) -> int:
+    return round(instruction.event_time.timestamp() * 1e6)
 
 
 def replace_id(instruction: Instruction, **fields: Any) -> Instruction:
