@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -74,6 +75,21 @@ def test_five_years_of_ever_new_payees_stay_flat() -> None:
             sizes.append(len(model.payees) + len(model.pairs))
     longest = (EXPIRES + LATEST) // 24 * 8 * 2
     assert sizes[2:] == [pytest.approx(longest, rel=0.35)] * 3
+
+
+def test_no_more_entities_are_looked_at_than_asked_and_a_round_begins_when_some_can_have_expired() -> None:
+    model, after = Model(), (EXPIRES + LATEST + 1.0)
+    live(model, [paid(0.0, 1_000, f"U{number}", None) for number in range(10)])
+    for _ in range(10):
+        model.forget(100)
+    live(model, [paid(after, 1_000, "NEW", None)])
+    lengths = []
+    for looks in (0, 0, *[1] * 20):
+        model.forget(looks)
+        lengths.append(len(model.units))
+    assert lengths[:2] == [11, 11]
+    assert lengths[-1] == 1
+    assert all(before - now <= 1 for before, now in pairwise(lengths))
 
 
 def test_an_entity_and_a_core_are_small() -> None:

@@ -6,7 +6,6 @@ change back, to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from treasury_watch.engine.anomaly.calibration import Replaced
@@ -101,7 +100,19 @@ class Scored:
 class Model:
     """The model of one partition-key value; `target` is the share of payments that are to alert, in (0, 1)."""
 
-    __slots__ = ("_round", "core", "habits", "pairs", "payees", "subjects", "target", "units")
+    __slots__ = (
+        "_keys",
+        "_kind",
+        "_kinds",
+        "_looked_at",
+        "core",
+        "habits",
+        "pairs",
+        "payees",
+        "subjects",
+        "target",
+        "units",
+    )
 
     def __init__(self, target: float = TARGET) -> None:
         self.target = target
@@ -111,7 +122,12 @@ class Model:
         self.pairs: dict[tuple[str, str], Pair] = {}  # unit and payee
         self.subjects: dict[str, Subject] = {}
         self.habits: dict[tuple[str, str], Pair] = {}  # unit and subject
-        self._round: Iterator[tuple[int, Any]] = iter(())
+        # The round of forgetting: when it began, the kinds that are still to be gone through, the one that is, its keys
+        # that are left.
+        self._looked_at = self.core.watermark
+        self._kinds: list[int] = []
+        self._kind = 0
+        self._keys: list[Any] = []
 
     def score(self, seen: Observation) -> Scored:
         """How odd a payment is, by what was applied so far."""
@@ -246,29 +262,30 @@ class Model:
         self.core.put_back(before)
 
     def forget(self, looks: int) -> None:
-        """Looks at that many entities, going round, and forgets those that have expired, which changes no score."""
-        while looks > 0:
-            place = next(self._round, None)
-            if place is None:
-                self._round = self._all()
-                place = next(self._round, None)
-                if place is None:
+        """Looks at up to that many entities, and forgets those that have expired, which changes no score.
+
+        Goes round, again once a quarter of the time has passed in which an entity expires: memory is held for that
+        much longer.
+        """
+        watermark = self.core.watermark
+        if not self._keys:
+            if not self._kinds:
+                if watermark - self._looked_at < EXPIRES // 4:
                     return
-            looks -= 1
-            kind, key = place
-            entities = self.entities(kind)
+                self._looked_at, self._kinds = watermark, list(range(len(KINDS)))
+            self._kind = self._kinds.pop()
+            self._keys = list(self.entities(self._kind))
+        entities, newest, before = self.entities(self._kind), _NEWEST[self._kind], watermark - LATEST - EXPIRES
+        left = max(0, len(self._keys) - looks)
+        for key in self._keys[left:]:
             found = entities.get(key)
-            if found is not None and self.is_over(kind, found):
+            if found is not None and found[newest] < before:
                 del entities[key]
+        del self._keys[left:]
 
     def __len__(self) -> int:
         """How many entities are held, expired ones that are not forgotten yet included."""
         return sum(len(self.entities(kind)) for kind in range(len(KINDS)))
-
-    def _all(self) -> Iterator[tuple[int, Any]]:
-        for kind in range(len(KINDS)):
-            for key in list(self.entities(kind)):
-                yield kind, key
 
     def entities(self, kind: int) -> dict[Any, Any]:
         """The entities of one of `KINDS`, by key."""
