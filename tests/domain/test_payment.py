@@ -207,7 +207,11 @@ def test_a_name_is_compared_in_nfkc_with_single_spaces(written: str, form: str) 
     assert name_form(written) == form
 
 
-CHARACTERS = st.text(st.sampled_from("aＡ0１９ 　-－‐—−中（）·\t"), max_size=12)
+# What is combined with what is before it, half-width kana and parts of Hangul, with what is left out between them.
+CHARACTERS = st.text(
+    st.sampled_from("aＡe0１９ 　-－‐—−中（）·\t\u0301\u0327か\u3099ｶﾞ\u1100\u1161\u11a8\u200b\u202a\ufe00\x01"),
+    max_size=12,
+)
 
 
 @given(CHARACTERS)
@@ -253,7 +257,26 @@ def test_cny_is_the_home_currency() -> None:
     assert payment.HOME_CURRENCY == "CNY"
 
 
-@pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\u2060", "\ufeff", "\u200f"])
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        *("\u200b", "\u00ad", "\u2060", "\ufeff", "\u200f"),
+        *("\u202a", "\u202c", "\u202e", "\u2066", "\u2069", "\u061c"),  # marks of direction
+        *("\u2063", "\u206f", "\u034f", "\u180e"),  # operators and joiners that show nothing
+        *("\ufe00", "\ufe0f", "\u180b", "\U000e0100"),  # which glyph is to be shown
+        *("\x00", "\x1b", "\x7f", "\x9f", "\U000e0041"),  # controls and tags
+    ],
+)
 def test_what_cannot_be_seen_makes_no_other_account_or_name(hidden: str) -> None:
-    assert account_form(f"6222{hidden}0202") == "62220202"
-    assert name_form(f"江汉{hidden}办公") == "江汉办公"
+    assert account_form(f"6222{hidden}0202") == account_form(f"{hidden}62220202{hidden}") == "62220202"
+    assert name_form(f"江汉{hidden}办公") == name_form(f"{hidden}江汉办公{hidden}") == "江汉办公"
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u202a", "\ufe00"])
+def test_what_cannot_be_seen_keeps_nothing_apart(hidden: str) -> None:
+    assert account_form(f"e{hidden}\u0301") == name_form(f"e{hidden}\u0301") == "é"
+    assert account_form(f"ｶ{hidden}ﾞ") == name_form(f"ｶ{hidden}ﾞ") == "ガ"
+
+
+def test_a_gap_in_an_account_keeps_nothing_apart() -> None:
+    assert account_form("ｶ ﾞ") == account_form("ｶ-ﾞ") == "ガ"

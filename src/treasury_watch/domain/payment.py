@@ -197,7 +197,13 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
 AMOUNT = re.compile(r"-?[0-9]{1,16}\.[0-9]{2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_INVISIBLE = "\u00ad\u200b-\u200f\u2060\ufeff"  # soft hyphen, spaces and joiners without width, marks of direction
+# What shows nothing: controls that are no white space, and Unicode's Default_Ignorable_Code_Point (soft hyphen, spaces
+# and joiners without width, marks of direction, variation selectors, tags …) but for four fillers, which show a gap.
+_INVISIBLE = (
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
+    "\u00ad\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufff8"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
 _ACCOUNT_GAPS = re.compile(rf"[\s\-\u2010-\u2015\u2212{_INVISIBLE}]")
 _NAME_GAPS = re.compile(rf"[{_INVISIBLE}]")
 
@@ -241,7 +247,7 @@ def account_form(text: str) -> str:
     """The form in which account and card numbers are compared: NFKC, no white space, no hyphens, nothing invisible."""
     if text.isascii() and text.isalnum():
         return text
-    return _ACCOUNT_GAPS.sub("", unicodedata.normalize("NFKC", text))
+    return _without(_ACCOUNT_GAPS, unicodedata.normalize("NFKC", text))
 
 
 def name_form(text: str) -> str:
@@ -249,7 +255,13 @@ def name_form(text: str) -> str:
     normal = text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
     if normal.isalnum():  # CJK counts as alphanumeric: most names end here
         return normal
-    return " ".join(_NAME_GAPS.sub("", normal).split())
+    return " ".join(_without(_NAME_GAPS, normal).split())
+
+
+def _without(gaps: re.Pattern[str], normal: str) -> str:
+    """A text in NFKC without some of its characters, in NFKC still: what they kept apart may combine."""
+    closed = gaps.sub("", normal)
+    return closed if len(closed) == len(normal) else unicodedata.normalize("NFKC", closed)
 
 
 def masked(number: str) -> str:
