@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from treasury_watch.adapters.kafka.publish import Message, check_payments, payments_producer, send_payments
 from treasury_watch.adapters.kafka.reader import reader, until_now
 from treasury_watch.adapters.logs import mask_numbers
+from treasury_watch.adapters.packing import digest
 from treasury_watch.adapters.settings import Settings
 from treasury_watch.adapters.wire import decode, instruction_id_of
 from treasury_watch.domain.payment import partition_key_of
@@ -95,14 +96,16 @@ async def redrive(
 ) -> Redriven:
     """Sends the original bytes of dead letters to the payments topic again, under the key that they should have.
 
-    An instruction that has its decision gets no second one, so redriving twice does no harm. What cannot be decoded, or
-    has no partition key, would only be refused again and is not sent: publish a corrected instruction instead. Raises
-    BrokerError and PublishError.
+    An instruction that has its decision gets no second one, so redriving twice does no harm. Of the same bytes that
+    were refused several times one message is sent, so that what is refused again each time does not double. What cannot
+    be decoded, or has no partition key, would only be refused again and is not sent: publish a corrected instruction
+    instead. Raises BrokerError and PublishError.
     """
     await check_payments(settings)
     sent = 0
     still_refused: list[tuple[DeadLetter, Refusal]] = []
     chunk: list[Message] = []
+    taken: set[str] = set()  # digests of what is sent
     async with payments_producer(settings) as producer:
 
         async def flush() -> None:
@@ -117,6 +120,10 @@ async def redrive(
             if isinstance(message, Refusal):
                 still_refused.append((letter, message))
                 continue
+            content = digest(message[1])
+            if content in taken:
+                continue
+            taken.add(content)
             chunk.append(message)
             if len(chunk) >= _CHUNK:
                 await flush()
