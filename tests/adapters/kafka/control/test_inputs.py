@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from treasury_watch.adapters.approvals import Approvals
+from treasury_watch.adapters.bundles import Bundle, bundle_of, encode
 from treasury_watch.adapters.kafka.connection import NoAnswer
 from treasury_watch.adapters.kafka.control import inputs
 from treasury_watch.adapters.kafka.control.inputs import ControlInputs
@@ -69,3 +71,41 @@ async def test_what_could_not_be_read_for_want_of_brokers_is_read_when_they_are_
     with pytest.raises(Stopped):
         await hindered.follow(lambda: changes.append(hindered.settled))
     assert changes == [2]
+
+
+RULES = Path(__file__).parents[3] / "integration" / "pack" / "rules.yaml"
+TP = TopicPartition("treasury.rules", 0)
+
+
+def keyed_by(field: str, directory: Path) -> Bundle:
+    directory.mkdir()
+    text = RULES.read_text(encoding="utf-8").replace("partition_by: jurisdiction", f"partition_by: {field}")
+    (directory / "rules.yaml").write_text(text, encoding="utf-8")
+    return bundle_of(directory, "directory")[0]
+
+
+async def test_by_what_payments_are_keyed_never_changes_whenever_a_worker_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first, other = keyed_by("jurisdiction", tmp_path / "first"), keyed_by("budget_unit", tmp_path / "other")
+    records = [
+        SimpleNamespace(offset=offset, key=each.ruleset.encode(), value=encode(each))
+        for offset, each in enumerate((first, other))
+    ]
+
+    async def record_at(settings: Any, name: str, offset: int) -> Any:
+        return records[offset]
+
+    monkeypatch.setattr(inputs, "record_at", record_at)
+    running, started = (ControlInputs(load_settings(), Approvals()) for _ in range(2))
+    for record in records:
+        running._take(TP, record)
+        await running._settle()
+        started._take(TP, record)
+    await started._settle()
+    for each in (running, started):
+        assert each.newest is not None
+        assert each.newest.standing.ruleset == first.ruleset
+        assert [(refused.input.offset, refused.reason) for refused in each.refused] == [
+            (1, "payments are keyed by jurisdiction, not budget_unit")
+        ]

@@ -81,6 +81,7 @@ class ControlInputs:
         self._digests: dict[int, str] = {}  # of accepted records of the rules topic
         self._good: tuple[Version, Bundle, RuleSet] | None = None  # the newest that can be read
         self._unreadable: set[int] = set()  # versions, by offset
+        self._keyed_by: str | None = None  # the field that payments are keyed by, once that is known
         self._apart: tuple[int, int] | None = None  # the newest pair that does not go together
         self._programs: dict[tuple[str, str], Program] = {}
 
@@ -204,13 +205,11 @@ class ControlInputs:
             if version.offset in self._unreadable:
                 continue
             try:
-                bundle = decode((await record_at(self._settings, "rules", version.held_at)).value)
-                if not isinstance(bundle, Bundle):
-                    raise BundleError("its bundle is not there")
-                ruleset = await asyncio.to_thread(ruleset_of, bundle)
+                bundle, ruleset = await self._held_by(version)
                 await asyncio.to_thread(self._program, ruleset)
-                if self._good is not None and ruleset.partition_by != self._good[2].partition_by:
-                    raise BundleError(f"payments are keyed by {self._good[2].partition_by}, not {ruleset.partition_by}")
+                key = await self._key(version, ruleset)
+                if ruleset.partition_by != key:
+                    raise BundleError(f"payments are keyed by {key}, not {ruleset.partition_by}")
             except (BrokerError, KafkaError):
                 raise
             except Exception as error:  # also what our own code does not expect: what is in force stays
@@ -219,6 +218,32 @@ class ControlInputs:
                 continue
             self._good = version, bundle, ruleset
             return
+
+    async def _key(self, version: Version, own: RuleSet) -> str:
+        """The field that payments are keyed by: that of the first version that can be read, since it never changes.
+        `own` is the rule set of a version that can be.
+        """
+        if self._keyed_by is not None:
+            return self._keyed_by
+        for first in self.versions.accepted:
+            if first.offset == version.offset:
+                break
+            try:
+                _, own = await self._held_by(first)
+                break
+            except (BrokerError, KafkaError):
+                raise
+            except Exception:  # also what our own code does not expect, as where the newest is looked for
+                continue
+        self._keyed_by = own.partition_by
+        return own.partition_by
+
+    async def _held_by(self, version: Version) -> tuple[Bundle, RuleSet]:
+        """The bundle of a version and its rule set. Raises BundleError, RuleErrors and BrokerError."""
+        bundle = decode((await record_at(self._settings, "rules", version.held_at)).value)
+        if not isinstance(bundle, Bundle):
+            raise BundleError("its bundle is not there")
+        return bundle, await asyncio.to_thread(ruleset_of, bundle)
 
     def _rules_place(self, version: Version) -> Place:
         return Place(self._rules_tp.topic, 0, version.offset, self._digests[version.offset])
