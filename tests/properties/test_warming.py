@@ -24,7 +24,9 @@ WHERE = leaf(ref(BUSY), "gte", 2)
 FEATURES: list[Any] = [
     *(aggregate("sum", "amount", "budget_unit", window_us=window * HOUR) for window in (1, 5, 30)),
     aggregate("count", "instruction_id", "budget_unit", window_us=30 * HOUR),
+    aggregate("count", "amount", "budget_unit", window_us=30 * HOUR),
     aggregate("max", "line_no", window_us=DAY),
+    aggregate("count", "line_no", period="month"),
     aggregate("distinct", "payee_name", "budget_unit", window_us=DAY),
     aggregate("distinct", "payee_name", "budget_unit", period="week"),
     aggregate("sum", "amount", "budget_unit", window_us=5 * HOUR, where=leaf("settlement", "eq", "cash")),
@@ -107,6 +109,27 @@ def test_after_a_rule_change_hits_are_those_of_the_whole_stream_or_warming(
             assert began <= changed_at[instruction.jurisdiction]
     if not engine.state.warming:
         assert engine.dump() == whole.dump()
+
+
+@settings(max_examples=150, deadline=None)
+@given(rules=RULE_SETS, parts=st.tuples(INSTRUCTIONS, INSTRUCTIONS, INSTRUCTIONS))
+def test_rules_that_come_and_go_change_nothing_of_those_that_stay(
+    rules: list[Rule], parts: tuple[list[Instruction], list[Instruction], list[Instruction]]
+) -> None:
+    staying = {rule.id for rule in rules}
+    joined = make_ruleset(*rules, *(rule for rule in RULES if rule.id not in staying))
+    lateness = timedelta(hours=6)
+    alone, beside = Program(make_ruleset(*rules), lateness), Program(joined, lateness)
+    undisturbed, engine = Engine(alone), Engine(alone)
+    for program, part in zip((alone, beside, alone), parts, strict=True):
+        engine.switch(program)
+        for got, wanted in zip(judge(engine, part), judge(undisturbed, part), strict=True):
+            if isinstance(wanted, Decision):
+                assert isinstance(got, Decision)
+                assert tuple(hit for hit in got.hits if hit.rule in staying) == wanted.hits
+            else:
+                assert got == wanted
+    assert engine.dump() == undisturbed.dump()
 
 
 @settings(max_examples=80, deadline=None)

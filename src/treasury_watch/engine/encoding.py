@@ -25,7 +25,7 @@ from treasury_watch.engine.state import State
 from treasury_watch.engine.windows import Keyed, beside, held, packed_of, packed_since, value_in
 from treasury_watch.rules.schema import ModelBlock
 
-VERSION = 6
+VERSION = 7
 _PIECE = 8_192  # entries of one row
 _ENTRY = 16  # bytes
 _PAIR, _TIME = Struct("<qq"), Struct("<q")
@@ -108,7 +108,8 @@ def entry_rows(state: State, scope: Scope, index: int, keys: Iterable[str | byte
     """
     series, keyed = state.series[index], scope.series[index]
     since = max(scope.watermark - state.history.reaches[index], scope.since[index])
-    usual = _PAIR.pack if series.keeps else _TIME.pack
+    keeps = series.keeps
+    usual = _PAIR.pack if keeps else _TIME.pack
     quick = sys.byteorder == "little" and not series.symbolic
     for key in keys:
         entries = keyed.get(key)
@@ -116,17 +117,17 @@ def entry_rows(state: State, scope: Scope, index: int, keys: Iterable[str | byte
             continue
         if quick:  # most keys have few entries, of which none has expired
             if isinstance(entries, int):
-                time = entries >> 64 if series.keeps else entries
+                time = entries >> 64 if keeps else entries
                 if time >= since:
-                    yield [key, True, usual(time, value_in(entries)) if series.keeps else usual(time)]
+                    yield [key, True, usual(time, value_in(entries)) if keeps else usual(time)]
                 continue
             if isinstance(entries, array) and entries[0] >= since and len(entries) <= _PIECE:
                 yield [key, True, entries.tobytes()]
                 continue
-        packed = packed_since(entries, since, series.keeps)
+        packed = packed_since(entries, since, keeps)
         if not packed:
             continue
-        n = len(packed) >> 1 if series.keeps else len(packed)
+        n = len(packed) >> 1 if keeps else len(packed)
         if series.symbolic:
             values = [plain(value) for value in scope.symbols.of(packed[n:])]
             for start, stop in _pieces(values):

@@ -338,6 +338,7 @@ class State:
                 self._keys = list(scope.series[index])[::-1]  # the oldest last: looked at first, it has expired
             scope, index = self._place
             keyed, series = scope.series[index], self.series[index]
+            keeps = series.keeps
             before = scope.watermark - self.history.reaches[index]
             looked_at = self._keys[-keys:]
             del self._keys[-keys:]
@@ -349,11 +350,11 @@ class State:
                 if isinstance(entries, array):  # a call for each would be felt
                     first = entries[0]
                 elif isinstance(entries, int):
-                    first = entries >> 64 if series.keeps else entries
+                    first = entries >> 64 if keeps else entries
                 else:
                     first = entries.firsts[0]
                 if first < before:
-                    gone = trim(keyed, key, before, series.keeps)
+                    gone = trim(keyed, key, before, keeps)
                     if series.symbolic:
                         for symbol in gone:
                             scope.symbols.release(symbol)

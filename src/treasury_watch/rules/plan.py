@@ -1,7 +1,8 @@
 """The plan: which series of entries a rule set's features need, shared wherever two features say the same.
 
 A series is what is kept: the entries under one list of keys, one `where` and one population. Windows and periods of
-any length, and sums, counts or extremes of the same field, are cut from the same series.
+any length are cut from the same series, and so are sums and extremes of the same field. Counts have one of their own,
+which keeps no values: so a rule that comes or goes never changes what another's windows are cut from (ADR 0029).
 
 What one instruction adds to all series is one *row*: its event time, the series that it belongs to as bits, then the
 values and the keys that they need, each once however many series need it.
@@ -45,6 +46,7 @@ class SeriesKey:
     numbers: bool  # of a local field: whether only numbers are counted; other fields have one type
     population: Population
     fiscal: bool  # grouped by the field `fiscal_year` as well
+    keeps: bool  # whether the field's values are kept besides times
 
     @property
     def grouped_by(self) -> tuple[str, ...]:
@@ -54,11 +56,10 @@ class SeriesKey:
 
 @dataclass(slots=True)
 class Series:
-    """One series: its number, whether it keeps the field's values besides times, and how far back it is asked for."""
+    """One series: its number, where its key and values stand in a row, and how far back it is asked for."""
 
     index: int
     key: SeriesKey
-    keeps: bool = False
     slot: int = 0  # the place of its key among the keys of a row
     own: int | None = None  # the place of its value among the values of a row; `None` where it keeps none
     symbolic: bool = False  # values are symbols of a scope's table: texts, and numbers that need not fit 64 bits
@@ -67,7 +68,12 @@ class Series:
     @property
     def name(self) -> str:
         """The series' meaning as a text that is the same wherever the same series is planned."""
-        return repr((self.key, self.keeps))
+        return repr(self.key)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the field's values are kept besides times."""
+        return self.key.keeps
 
 
 def always_present(name: str) -> bool:
@@ -78,11 +84,13 @@ def always_present(name: str) -> bool:
 
 def series_key(feature: Aggregate) -> SeriesKey:
     """The series that a feature is cut from."""
-    field = None if feature.kind == "count" and always_present(feature.field) else feature.field
+    keeps = feature.kind != "count"
+    field = feature.field if keeps or not always_present(feature.field) else None
     known = field_of(feature.field)
     local = known is not None and known.kind is Kind.ATTRIBUTE
-    numbers = local and feature.kind not in ("count", "distinct")
-    return SeriesKey(feature.by, feature.where, field, numbers, feature.population, feature.period == "fiscal_year")
+    numbers = local and keeps and feature.kind != "distinct"
+    fiscal = feature.period == "fiscal_year"
+    return SeriesKey(feature.by, feature.where, field, numbers, feature.population, fiscal, keeps)
 
 
 def features(node: Condition | Operand | None, seen: set[int] | None = None) -> Iterator[Feature]:
@@ -163,9 +171,8 @@ def plan(ruleset: RuleSet) -> dict[SeriesKey, Series]:
             key = series_key(feature)
             series = found.setdefault(key, Series(len(found), key))
             series.reach_us = max(series.reach_us, feature.reach_us)
-            if feature.kind != "count":
+            if key.keeps:
                 known = field_of(feature.field)
-                series.keeps = True
                 series.symbolic = known is None or known.kind not in _IN_64_BITS
     slots: dict[tuple[str, ...], int] = {}
     owns: dict[tuple[str | None, bool], int] = {}
