@@ -252,7 +252,7 @@ _REFUSED: Final = Table(
     columns={
         "failed_at": Column(Text("拒收时间", "Refused at"), width=160, unit="dateTimeAsIso"),
         "reason": Column(Text("原因", "Reason"), width=150),
-        "detail": Column(Text("详情", "Detail"), inspected=True),
+        "detail": Column(Text("详情", "Detail"), long=True),
         "instruction_id": Column(Text("支付指令", "Instruction"), width=150),
         "position": Column(Text("位置", "Position"), width=220),
     },
@@ -273,10 +273,10 @@ _UNREADABLE: Final = Table(
     ),
     columns={
         "arrived_at": Column(Text("到达时间", "Arrived at"), width=160, unit="dateTimeAsIso"),
-        "reason": Column(Text("原因", "Reason"), inspected=True),
-        "source_topic": Column(Text("主题", "Topic")),
-        "source_partition": Column(Text("分区", "Partition"), decimals=0),
-        "source_offset": Column(Text("位点", "Offset"), decimals=0),
+        "reason": Column(Text("原因", "Reason"), long=True),
+        "source_topic": Column(Text("主题", "Topic"), width=200),
+        "source_partition": Column(Text("分区", "Partition"), width=80, decimals=0),
+        "source_offset": Column(Text("位点", "Offset"), width=100, decimals=0),
     },
 )
 _PROGRESS: Final = Table(
@@ -307,12 +307,13 @@ CASES_BOARD: Final = Dashboard(
     ),
     rows=(
         Row(4, tuple((4, each) for each in (HELD_NOW, AMOUNT_HELD_NOW, _OLDEST, _OPEN, _IN_TIME, _PRECISE))),
-        Row(14, ((24, _LIST),)),
+        Row(18, ((24, _LIST),)),
         Row(9, ((12, BY_HOUR), (12, _PAYMENTS_BY_DAY)), Text("何时", "When")),
         Row(8, ((12, _CASES_BY_DAY), (12, _AMOUNT_BY_DAY))),
         Row(10, ((8, BY_UNIT), (8, _BY_RULE), (8, _PRECISION)), Text("何处与何故", "Where and why")),
         Row(8, ((12, _TIMELINESS), (12, _ANSWERED)), Text("处置", "Decisions of people")),
-        Row(9, ((12, _REFUSED), (5, _UNREADABLE), (7, _PROGRESS)), Text("入库", "What came in")),
+        Row(9, ((24, _REFUSED),), Text("入库", "What came in")),
+        Row(9, ((14, _UNREADABLE), (10, _PROGRESS))),
     ),
     choices=(
         POSTGRESQL_CHOICE,

@@ -17,6 +17,7 @@ from grafana.generator.texts import Language, Text, said
 
 _RUNBOOK: Final = Text("处置手册", "Runbook")
 _NOTHING: Final = Text("无", "none")
+_LONG_TEXT: Final = 400  # pixels: two dozen Chinese characters a line; on a narrow screen the table scrolls sideways
 
 
 def draw(panel: Panel, language: Language, number: int, place: dashboard.GridPos) -> dashboard.Panel:
@@ -177,7 +178,9 @@ def _column(column: Column, language: Language) -> Iterator[dashboard.DynamicCon
     if column.thresholds:
         yield _value("thresholds", _thresholds(column.thresholds).build())
         yield _value("custom.cellOptions", {"type": "color-text"})
-    if column.inspected:
+    if column.long:
+        yield _value("custom.minWidth", _LONG_TEXT)
+        yield _value("custom.cellOptions", {"type": "auto", "wrapText": True})
         yield _value("custom.inspect", True)
     if column.bar:
         yield _value("min", 0)

@@ -61,8 +61,8 @@ class Lines(Panel):
 @dataclass(frozen=True)
 class Column:
     """A column of a table. `width` in pixels, the rest shares what is left; `values` says what certain texts mean;
-    `link` leads to a page, with `${__value.raw}` for the cell; `bar` draws a number as a bar as well; `inspected`
-    texts, which may be longer than the column, can be opened.
+    `link` leads to a page, with `${__value.raw}` for the cell; `bar` draws a number as a bar as well; `long`
+    texts are broken into lines, in rows as high as that takes, and can be opened. A table has one such column at most.
     """
 
     title: Text
@@ -73,7 +73,7 @@ class Column:
     thresholds: Steps = ()
     link: str | None = None
     bar: bool = False
-    inspected: bool = False
+    long: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,12 @@ DASHBOARDS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text i
 PANELS = [(name, panel) for name, dashboard in DASHBOARDS.items() for panel in panels(dashboard)]
 NAMES = [f"{name}: {panel['title']}" for name, panel in PANELS]
 HAN = re.compile(r"[\u4e00-\u9fff]")
+SCREEN, MARGINS = 1920, 40  # pixels across, and what of it frames and a scroll bar take
+READABLE = 24 * 14  # pixels: as many Chinese characters a line
+SENTENCES = {
+    "最新案件": "reasons", "Newest cases": "reasons", "案件列表": "reasons", "Cases": "reasons",
+    "死信": "detail", "Refused messages": "detail", "无法识别的记录": "reason", "Records not understood": "reason",
+}  # fmt: skip
 FIRST_SCREEN = 24  # of Grafana's rows of 38 pixels, below its own head, on a screen of 1080
 
 
@@ -97,6 +103,27 @@ def test_every_panel_names_its_data_source_by_variable(name: str, panel: Panel) 
 def test_rates_are_taken_over_the_interval_that_grafana_gives_or_an_hour(name: str) -> None:
     spans = re.findall(r"rate\([^\[]*\[([^\]]+)\]", WRITTEN[name])
     assert set(spans) <= {"$__rate_interval", "1h"}
+
+
+def test_every_text_of_sentences_is_broken_into_lines_wide_enough_to_read_and_can_be_opened() -> None:
+    found = {panel["title"]: panel for _, panel in PANELS if panel["title"] in SENTENCES}
+    assert found.keys() == SENTENCES.keys()
+    for title, panel in found.items():
+        columns = {
+            each["matcher"]["options"]: {one["id"]: one["value"] for one in each["properties"]}
+            for each in panel["fieldConfig"]["overrides"]
+        }
+        sentences = columns.pop(SENTENCES[title])
+        assert sentences["custom.cellOptions"] == {"type": "auto", "wrapText": True}
+        assert sentences["custom.inspect"] is True
+        left = panel["gridPos"]["w"] / 24 * SCREEN - MARGINS - sum(each["custom.width"] for each in columns.values())
+        assert READABLE <= sentences["custom.minWidth"] <= left, f"{title}: some columns would be out of sight"
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS, ids=NAMES)
+def test_no_table_has_two_columns_of_broken_lines_as_rows_are_as_high_as_one_takes(name: str, panel: Panel) -> None:
+    properties = [one for each in panel["fieldConfig"]["overrides"] for one in each["properties"]]
+    assert sum("wrapText" in str(each["value"]) for each in properties) <= 1
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
