@@ -109,7 +109,7 @@ async def run(broker: Broker, seconds: float, times: float, first: int) -> Resul
             started = monotonic()
             noting = asyncio.create_task(watch.note(result, started))
             watching = asyncio.create_task(watch.until(sys.maxsize))
-            while (passed := monotonic() - started) < seconds:
+            while (passed := monotonic() - started) < seconds or result.published == first:
                 behind = passed * times * result.rate_alone - (result.published - first)
                 if behind < _CHUNK:
                     await asyncio.sleep(0.01)
