@@ -89,3 +89,12 @@ def test_a_disposition_under_a_key_of_another_partition_is_refused(
     record = SimpleNamespace(key=key, value=value())
     found = admitted(record, Place("treasury.dispositions", partition, 0, ""), lambda _: 1, partition_by)
     assert (None if isinstance(found.message, DispositionMessage) else found.message.detail) == detail
+
+
+@pytest.mark.parametrize("decided_at", ["0001-01-01T00:00:00Z", "1899-12-31T23:59:59+08:00", "9999-12-31T23:59:59Z"])
+def test_a_day_that_cases_cannot_have_is_refused_so_that_both_say_the_same(decided_at: str) -> None:
+    """One that was applied before is on record, and can still be read to be applied again."""
+    record = SimpleNamespace(key=b"420100", value=value(decided_at=decided_at))
+    found = admitted(record, Place("treasury.dispositions", 1, 0, ""), lambda _: 1, "jurisdiction")
+    assert refusal(found.message) == ("schema", "decided_at: expected a year from 1900 to 9998")
+    assert isinstance(read_disposition(record.value), DispositionMessage)

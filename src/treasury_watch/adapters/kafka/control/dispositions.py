@@ -21,6 +21,7 @@ from treasury_watch.adapters.kafka.reader import reader
 from treasury_watch.adapters.messages import DispositionMessage
 from treasury_watch.adapters.packing import digest
 from treasury_watch.adapters.settings import Settings
+from treasury_watch.domain.payment import FIRST_YEAR, LAST_YEAR
 from treasury_watch.domain.verdict import Refusal
 
 MAX_BYTES = 65_536
@@ -66,7 +67,7 @@ def _malformed(why: str) -> Refusal:
 
 
 def admitted(record: Any, place: Place, partition_of: Callable[[bytes], int], partition_by: str) -> Coming:
-    """A record as it is to be applied, or refused: also `wrong_key`, as payments are."""
+    """A record as it is to be applied, or refused: also `wrong_key`, as payments are, and for a year of no case."""
     message = read_disposition(record.value)
     key = record.key.decode("utf-8", "replace") if record.key is not None else ""
     if isinstance(message, DispositionMessage):
@@ -76,6 +77,8 @@ def admitted(record: Any, place: Place, partition_of: Callable[[bytes], int], pa
             message = Refusal("wrong_key", "the key is not the jurisdiction of the disposition")
         elif (found := partition_of(record.key)) != place.partition:
             message = Refusal("wrong_key", f"the key belongs to partition {found}, found on {place.partition}")
+        elif not FIRST_YEAR <= message.decided_at.year <= LAST_YEAR:
+            message = Refusal("schema", f"decided_at: expected a year from {FIRST_YEAR} to {LAST_YEAR}")
     return Coming(place, key, message, record.key, record.value)
 
 
