@@ -12,6 +12,7 @@ from tests.rulesets import DAY, aggregate, leaf, make_rule, make_ruleset, ref, y
 from treasury_watch.domain.payment import Instruction
 from treasury_watch.domain.verdict import Decision, Text
 from treasury_watch.engine import Engine, Program
+from treasury_watch.engine.state import MOST_DISPOSITIONS
 
 SUM = ref(aggregate("sum", "amount", "budget_unit", window_us=30 * DAY), "total")
 ATTEMPTS = ref(aggregate("count", "instruction_id", "budget_unit", window_us=30 * DAY, population="attempted"), "n")
@@ -200,4 +201,14 @@ def test_without_any_window_cases_are_known_as_long_as_ids() -> None:
     engine = Engine(Program(make_ruleset(RULES[0])))
     judge(engine, pay(1, "2000.00"))
     assert dispose(engine, 1, "release") == "applied"
+    assert dispose(engine, 1, "release") == "repeated"
+
+
+def test_what_was_decided_of_one_payment_has_an_end_since_its_case_is_one_record(engine: Engine) -> None:
+    judge(engine, pay(1, "2000.00"))
+    for number in range(MOST_DISPOSITIONS - 1):
+        assert dispose(engine, 1, "confirm", f"C{number}") == "applied"
+    assert dispose(engine, 1, "release") == "applied"
+    assert dispose(engine, 1, "return") == "full"
+    assert total(engine) == "2001.00"
     assert dispose(engine, 1, "release") == "repeated"

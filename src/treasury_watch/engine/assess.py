@@ -219,7 +219,8 @@ class Engine:
         self, key: str, instruction_id: str, disposition_id: str, disposition: Disposed, label: Label | None = None
     ) -> Applied:
         """Applies what a person decided about an instruction of a partition-key value, between two batches; whether
-        that had not been applied before, and whether a case of the instruction is known (see `State.dispose`).
+        that had not been applied before, and whether a case of the instruction is known that takes more (see
+        `State.dispose`).
         """
         return self.state.dispose(key, instruction_id, disposition_id, disposition, label)
 

@@ -29,7 +29,8 @@ from treasury_watch.rules.schema import ModelBlock
 _LOOKS = 4  # times in the time that an entry is kept its key is looked at: memory is held for a quarter more than that
 _PASSING_BY = 8  # what it counts for, in keys, to find that a series need not be gone through
 
-Applied = Literal["applied", "repeated", "unknown"]
+MOST_DISPOSITIONS = 1_000  # of one instruction: what was decided of it is in one record of the state
+Applied = Literal["applied", "repeated", "unknown", "full"]
 Label = Literal["true_alarm", "false_alarm"]
 # What happens to a model, as it is recorded: an effect with one of these.
 SCORED, LEARNED, FINE, WRONG = range(4)
@@ -207,7 +208,8 @@ class State:
     ) -> Applied:
         """Applies what a person decided, at the instruction's own event time; to be said between batches.
 
-        `unknown`: the instruction opened no case, or one that no window can ask for any more.
+        `unknown`: the instruction opened no case, or one that no window can ask for any more. `full`: of this one
+        MOST_DISPOSITIONS were applied.
         """
         scope = self.scopes.get(key)
         case = None if scope is None else scope.cases.get(instruction_id)
@@ -215,6 +217,8 @@ class State:
             return "unknown"
         if disposition_id in case.dispositions:
             return "repeated"
+        if len(case.dispositions) >= MOST_DISPOSITIONS:
+            return "full"
         before = case.executed
         case.dispositions.append(disposition_id)
         if disposition != "confirm":

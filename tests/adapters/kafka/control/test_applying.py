@@ -17,6 +17,7 @@ from treasury_watch.adapters.kafka.control.inputs import Ready, Refused
 from treasury_watch.adapters.messages import DispositionMessage
 from treasury_watch.domain.verdict import Refusal
 from treasury_watch.engine import Engine, Program
+from treasury_watch.engine.state import MOST_DISPOSITIONS
 
 PROGRAM = Program(make_ruleset(make_rule("HELD", leaf("amount", "gte", yuan("1000.00")))))
 KEY = "420100"
@@ -143,6 +144,16 @@ def test_dispositions_are_applied_in_order_and_each_is_on_record(setting: Settin
     assert applying.seen.dispositions == 5
     assert setting.dispositions.coming == []
     assert setting.engine.dispose(KEY, "P1", "D5", "return") == "repeated"
+
+
+def test_a_disposition_of_a_payment_that_takes_no_more_is_a_dead_letter(setting: Setting) -> None:
+    for number in range(MOST_DISPOSITIONS):
+        setting.engine.dispose(KEY, "P1", f"C{number}", "confirm")
+    setting.dispositions.decide(4, "release")
+    due = setting.applying(standing(0)).take(setting.engine, 7)
+    ((_, _, headers),) = due.letters
+    assert dict(headers)["reason"] == b"too_large"
+    assert dict(headers)["detail"] == b"there are 1,000 dispositions of this instruction already"
 
 
 def test_a_disposition_of_an_unknown_instruction_is_a_dead_letter_and_on_record(setting: Setting) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -27,8 +27,14 @@ from treasury_watch.adapters.messages import DispositionMessage
 from treasury_watch.adapters.metrics import CONTROL_INPUTS
 from treasury_watch.domain.verdict import Refusal
 from treasury_watch.engine import Engine, Program
+from treasury_watch.engine.state import MOST_DISPOSITIONS
 
-_UNKNOWN = "no case of this instruction is known here, or none that a window can still ask for"
+_REFUSED: Mapping[str, Refusal] = {
+    "unknown": Refusal(
+        "unknown_instruction", "no case of this instruction is known here, or none that a window can still ask for"
+    ),
+    "full": Refusal("too_large", f"there are {MOST_DISPOSITIONS:,} dispositions of this instruction already"),
+}
 
 
 class Inputs(Protocol):
@@ -228,4 +234,4 @@ def _dispose(engine: Engine, coming: Coming) -> Refusal | None:
     applied = engine.dispose(
         coming.key, message.instruction_id, message.disposition_id, message.disposition, message.label
     )
-    return Refusal("unknown_instruction", _UNKNOWN) if applied == "unknown" else None
+    return _REFUSED.get(applied)
