@@ -14,6 +14,7 @@ from grafana.generator.variables import Choice
 from grafana.generator.vocabulary import CASES, MONEY, STATUSES, VERDICTS
 
 _EVERY: Final = "'*'"
+_HOURS: Final = Text("suffix: 小时", "h")
 
 
 def _or_every(column: str, choice: str) -> str:
@@ -54,9 +55,9 @@ _OPEN: Final = Stat(
 _OLDEST: Final = Stat(
     Text("最早在拦", "Held longest"),
     Text("当前在拦的支付中最早一笔至今的时长。", "How long the oldest of the payments held now has been waiting."),
-    "s",
-    (Sql("SELECT coalesce(extract(epoch FROM now() - min(oldest)), 0)::float8 AS seconds FROM cases.amounts_held"),),
-    thresholds=((86400, "yellow"), (3 * 86400, "red")),
+    _HOURS,
+    (Sql("SELECT extract(epoch FROM now() - min(oldest))::float8 / 3600 AS hours FROM cases.amounts_held"),),
+    thresholds=((24, "yellow"), (72, "red")),
     decimals=1,
 )
 _IN_TIME: Final = Stat(
@@ -69,7 +70,7 @@ _IN_TIME: Final = Stat(
     "percentunit",
     (
         Sql(
-            "SELECT coalesce(sum(answered_in_time)::float8 / nullif(sum(with_deadline), 0), 0) AS share"
+            "SELECT sum(answered_in_time)::float8 / nullif(sum(with_deadline), 0) AS share"
             f" FROM cases.timeliness WHERE {DAYS}"
         ),
     ),
@@ -82,12 +83,7 @@ _PRECISE: Final = Stat(
         "Right of all hits that a person labelled, of all rules; unlabelled ones do not count.",
     ),
     "percentunit",
-    (
-        Sql(
-            "SELECT coalesce(sum(true_alarms)::float8 / nullif(sum(answered), 0), 0) AS precision FROM"
-            " cases.rule_precision"
-        ),
-    ),
+    (Sql("SELECT sum(true_alarms)::float8 / nullif(sum(answered), 0) AS precision FROM cases.rule_precision"),),
     decimals=1,
 )
 _LIST: Final = Table(
@@ -198,7 +194,7 @@ _TIMELINESS: Final = Lines(
         "By the day of submission: half, and nine of ten, of the decided cases took at most so long, in hours that"
         " pass.",
     ),
-    "h",
+    _HOURS,
     (
         _by_day(
             ("max(median_hours)::float8 AS median", "max(p90_hours)::float8 AS p90"),
@@ -250,11 +246,11 @@ _REFUSED: Final = Table(
         ),
     ),
     columns={
-        "failed_at": Column(Text("拒收时间", "Refused at"), width=160, unit="dateTimeAsIso"),
+        "failed_at": Column(Text("拒收时间", "Refused at"), width=175, unit="dateTimeAsIso"),
         "reason": Column(Text("原因", "Reason"), width=150),
         "detail": Column(Text("详情", "Detail"), long=True),
-        "instruction_id": Column(Text("支付指令", "Instruction"), width=150),
-        "position": Column(Text("位置", "Position"), width=220),
+        "instruction_id": Column(Text("支付指令", "Instruction"), width=215),
+        "position": Column(Text("位置", "Position"), width=250),
     },
     runbook="dead-letters",
 )
@@ -272,7 +268,7 @@ _UNREADABLE: Final = Table(
         ),
     ),
     columns={
-        "arrived_at": Column(Text("到达时间", "Arrived at"), width=160, unit="dateTimeAsIso"),
+        "arrived_at": Column(Text("到达时间", "Arrived at"), width=175, unit="dateTimeAsIso"),
         "reason": Column(Text("原因", "Reason"), long=True),
         "source_topic": Column(Text("主题", "Topic"), width=200),
         "source_partition": Column(Text("分区", "Partition"), width=80, decimals=0),
@@ -293,7 +289,7 @@ _PROGRESS: Final = Table(
         "source_topic": Column(Text("主题", "Topic")),
         "source_partition": Column(Text("分区", "Partition"), width=80, decimals=0),
         "next_offset": Column(Text("下一位点", "Next offset"), width=100, decimals=0),
-        "written_at": Column(Text("写入时间", "Written at"), width=170, unit="dateTimeAsIso"),
+        "written_at": Column(Text("写入时间", "Written at"), width=175, unit="dateTimeAsIso"),
     },
 )
 

@@ -117,18 +117,18 @@ GROUP BY budget_unit ORDER BY cases DESC LIMIT 20
 )
 
 CASE_COLUMNS: Final = {
-    "event_time": Column(Text("提交时间", "Submitted"), width=155, unit="dateTimeAsIso"),
+    "event_time": Column(Text("提交时间", "Submitted"), width=175, unit="dateTimeAsIso"),
     "verdict": Column(Text("判定", "Verdict"), width=80, values=CASES),
     "status": Column(Text("状态", "Status"), width=90, values=STATUSES),
     "level": Column(Text("级别", "Level"), width=70, values=LEVELS),
     "unit": Column(Text("预算单位", "Budget unit"), width=150),
     "payee": Column(Text("收款人", "Payee"), width=170),
     "amount": Column(Text("金额", "Amount"), width=125, unit="locale", decimals=2),
-    "currency": Column(Text("币种", "Currency"), width=75),
+    "currency": Column(Text("币种", "Currency"), width=90),
     "reasons": Column(Text("原因", "Reasons"), long=True),
     "hours": Column(Text("历时（小时）", "Age, h"), width=100, decimals=1, thresholds=((24, "yellow"), (72, "red"))),
     "instruction_id": Column(
-        Text("支付指令", "Instruction"), width=200, link="${console}/cases/${__value.raw:percentencode}"
+        Text("支付指令", "Instruction"), width=215, link="${console}/cases/${__value.raw:percentencode}"
     ),
 }
 

@@ -122,13 +122,13 @@ _ALERTS: Final = Table(
         "alertname": Column(Text("告警", "Alert")),
         "severity": Column(
             Text("级别", "Severity"),
-            width=100,
+            width=75,
             values={
                 "critical": Named(Text("严重", "critical"), "red"),
                 "warning": Named(Text("警告", "warning"), "yellow"),
             },
         ),
-        "Value": Column(Text("已持续", "For"), width=110, unit="s", decimals=0),
+        "Value": Column(Text("已持续", "For"), width=85, unit="dthms"),
     },
     sorted_by="Value",
 )
@@ -383,11 +383,18 @@ _DISK: Final = Lines(
 _SINK_ROWS: Final = Lines(
     Text("每秒入库行数", "Rows written per second"),
     Text(
-        "写入案件库的行数，按表；unreadable 须查看。",
-        "Rows written to the database of cases, by table; `unreadable` deserves a look.",
+        "写入案件库的行数，按表；有无法识别的记录时须查看。",
+        "Rows written to the database of cases, by table; records not understood deserve a look.",
     ),
     "none",
     (Prom("sum by (table) (rate(treasury_watch_sink_rows_total[$__rate_interval]))", "{{table}}"),),
+    names={
+        "decision": Named(Text("裁决", "verdicts")),
+        "payment_case": Named(Text("案件", "cases")),
+        "disposition": Named(Text("处置", "decisions of people")),
+        "dead_letter": Named(Text("死信", "dead letters")),
+        "unreadable": Named(Text("无法识别", "not understood")),
+    },
 )
 _SINK_LAG: Final = Lines(
     Text("入库积压", "Records not written yet"),

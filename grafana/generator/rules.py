@@ -102,7 +102,7 @@ _HASHES: Final = Table(
     "none",
     (Prom("count by (hash) (treasury_watch_ruleset_info)", now=True),),
     columns={
-        "hash": Column(Text("哈希", "Hash")),
+        "hash": Column(Text("哈希", "Hash"), long=True),
         "Value": Column(Text("进程", "Workers"), width=90, decimals=0),
     },
     sorted_by="Value",

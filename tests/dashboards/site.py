@@ -30,13 +30,14 @@ from tests.conftest import ROOT
 from tests.integration.installation import Installation, Worker, until
 from tests.monitoring.tools import found
 from treasury_watch.adapters.cases.migrating import migrate
+from treasury_watch.adapters.cases.workdays import calendar_of, keep
 from treasury_watch.adapters.embedded import embedded_broker, free_port
 from treasury_watch.adapters.kafka.control.topic import send
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.kafka.publish import payments_producer, send_payments
 from treasury_watch.adapters.kafka.topics import create_topics
 from treasury_watch.adapters.postgresql import postgresql
-from treasury_watch.adapters.rulefiles import default_rules
+from treasury_watch.adapters.rulefiles import default_rules, load
 from treasury_watch.adapters.settings import PREFIX, Settings, load_settings
 from treasury_watch.adapters.simulate import simulate, write_city
 from treasury_watch.adapters.simulation.workdays import next_working
@@ -152,6 +153,9 @@ def site(folder: Path, interval: str = "1s") -> Iterator[Site]:
         )
         asyncio.run(create_topics(settings))
         migrate(settings)
+        calendar = calendar_of(load(rules))
+        assert calendar
+        keep(settings, calendar)
         installation = Installation(settings.model_copy(update={"database_url": None}), folder)
         running.callback(installation.close)
         for _ in range(WORKERS):

@@ -86,7 +86,7 @@ def test_every_panel_explains_itself_in_its_language_and_says_its_unit(name: str
 def test_units_are_those_that_grafana_knows(name: str) -> None:
     units = set(re.findall(r'"unit": "([^"]+)"', WRITTEN[name]))
     units |= set(re.findall(r'"id": "unit",\s+"value": "([^"]+)"', WRITTEN[name]))
-    known = {"none", "short", "locale", "percentunit", "s", "h", "ops", "Bps", "bytes", "dateTimeAsIso"}
+    known = {"none", "short", "locale", "percentunit", "s", "h", "ops", "Bps", "bytes", "dthms", "dateTimeAsIso"}
     assert {unit for unit in units if not unit.startswith(("suffix:", "currency:"))} <= known
 
 
@@ -118,6 +118,15 @@ def test_every_text_of_sentences_is_broken_into_lines_wide_enough_to_read_and_ca
         assert sentences["custom.inspect"] is True
         left = panel["gridPos"]["w"] / 24 * SCREEN - MARGINS - sum(each["custom.width"] for each in columns.values())
         assert READABLE <= sentences["custom.minWidth"] <= left, f"{title}: some columns would be out of sight"
+
+
+@pytest.mark.parametrize("title", ["按期处置", "Decided in time", "准确率", "Precision"])
+def test_a_share_of_nothing_is_none_and_not_zero(title: str) -> None:
+    (panel,) = [each for _, each in PANELS if each["title"] == title]
+    (target,) = panel["targets"]
+    assert "/ nullif(" in target["rawSql"]
+    assert "coalesce" not in target["rawSql"]
+    assert panel["fieldConfig"]["defaults"]["noValue"] in ("无", "none")
 
 
 @pytest.mark.parametrize(("name", "panel"), PANELS, ids=NAMES)
