@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -241,6 +243,27 @@ def test_unknown_fields_may_nest_64_deep_and_no_deeper() -> None:
 @pytest.mark.parametrize("value", [b"[]", b'"x"', b"1", b"null"])
 def test_json_that_is_no_object_is_refused(value: bytes) -> None:
     assert refusal(value).reason == "schema"
+
+
+@pytest.mark.parametrize("field", ["payee_account", "payee_name", "purpose"])
+def test_a_text_that_grows_beyond_64_kib_in_normal_form_is_too_large(field: str) -> None:
+    """What is remembered of a payment is in one record of the state, and U+FDFA is 18 characters in NFKC: one such
+    message would stop the worker of its partition for good.
+    """
+    fits, grows = "\ufdfa" * 1_900, "\ufdfa" * 2_200  # 33 bytes each, without the three spaces of an account 30
+    assert isinstance(wire.decode(message(**{field: fits})), Instruction)
+    assert refusal(message(**{field: grows})) == Refusal(
+        "too_large", "more than 65536 bytes in the form in which accounts and names are compared"
+    )
+    assert refusal(message(new=None, unknown="x", **{field: grows})).reason == "too_large"
+
+
+def test_no_text_grows_more_than_is_counted_with() -> None:
+    def size(text: str) -> int:
+        return len(text.encode())
+
+    everything = (chr(each) for each in range(sys.maxunicode + 1) if not 0xD800 <= each < 0xE000)
+    assert max(size(unicodedata.normalize("NFKC", each)) / size(each) for each in everything) == wire.MOST_GROWTH
 
 
 def test_messages_of_64_kib_are_accepted_and_one_byte_more_is_too_large() -> None:

@@ -4,7 +4,8 @@ An instruction is decoded in up to three steps, each exact and slower than the o
 
 1. msgspec straight into the struct: every ordinary message;
 2. by way of a dict, without nulls and unknown fields: the ordinary messages of other systems;
-3. the reference: JSON read strictly, then the pydantic model of `messages`. It alone refuses, and says why.
+3. the reference: JSON read strictly, then the pydantic model of `messages`. It alone refuses, and says why; but for
+   texts that grow too long in the form in which they are compared, which are refused whichever step read them.
 
 So a step may pass on what it could have accepted, but may never accept what the reference refuses or read another value
 from it; `tests/properties/test_wire_agreement.py` holds them to that. Where a key comes twice the last one counts.
@@ -22,10 +23,21 @@ import msgspec
 from pydantic import ValidationError
 
 from treasury_watch.adapters.messages import PaymentInstruction, is_attribute, is_unicode
-from treasury_watch.domain.payment import AMOUNT, FIELDS, FIRST_YEAR, LAST_YEAR, Instruction, Kind, masked
+from treasury_watch.domain.payment import (
+    AMOUNT,
+    FIELDS,
+    FIRST_YEAR,
+    LAST_YEAR,
+    Instruction,
+    Kind,
+    account_form,
+    masked,
+    name_form,
+)
 from treasury_watch.domain.verdict import Anomaly, Decision, Refusal
 
 MAX_BYTES = 65_536
+MOST_GROWTH = 11  # times as many bytes as a text has in NFKC: what is no longer than that allows need not be measured
 MAX_DEPTH = 64  # of nested arrays and objects, unknown fields included: the same for every caller's stack
 MOST_COMPLAINTS = 10  # in the detail of a refusal, which a header has to hold
 UNKNOWN_NAMES = 100  # names counted one by one per batch; further ones together under OTHER_NAMES
@@ -33,6 +45,8 @@ OTHER_NAMES = "(other)"
 
 KNOWN = frozenset(FIELDS) | {"attributes"}
 
+_FORMS = {Kind.ACCOUNT: account_form, Kind.NAME: name_form}
+_FORMED = tuple((each.name, _FORMS[each.kind]) for each in FIELDS.values() if each.kind in _FORMS)
 _decode = msgspec.json.Decoder(Instruction).decode
 _decode_any = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -60,7 +74,16 @@ def decode_batch(values: Sequence[bytes | None]) -> Decoded:
 def _decoded(value: bytes | None, unknown: dict[str, int]) -> Instruction | Refusal:
     if value is None or len(value) > MAX_BYTES:
         return reference(value, unknown)
-    return straight(value) or simplified(value, unknown) or reference(value, unknown)
+    found = straight(value) or simplified(value, unknown) or reference(value, unknown)
+    if len(value) > MAX_BYTES // MOST_GROWTH and isinstance(found, Instruction) and _formed_bytes(found) > MAX_BYTES:
+        return Refusal("too_large", f"more than {MAX_BYTES} bytes in the form in which accounts and names are compared")
+    return found
+
+
+def _formed_bytes(instruction: Instruction) -> int:
+    """How long the accounts and names of an instruction are in the form in which they are compared and remembered."""
+    given = ((getattr(instruction, name), form) for name, form in _FORMED)
+    return sum(len(form(text).encode()) for text, form in given if text is not None)
 
 
 def straight(value: bytes) -> Instruction | None:
