@@ -126,7 +126,7 @@ _AMOUNT_BY_DAY: Final = Lines(
 )
 _PAYMENTS_BY_DAY: Final = Lines(
     Text("每日支付", "Payments per day"),
-    Text("全部已裁决的支付，按裁决分。", "All payments judged, by verdict."),
+    Text("全部已判定的支付，按判定分。", "All payments judged, by verdict."),
     "short",
     (
         _by_day(

@@ -36,7 +36,7 @@ def _within(seconds: Words, bound: str) -> Prom:
 
 _READY: Final = Stat(
     Text("就绪进程", "Workers ready"),
-    Text("可以裁决的工作进程数；为零时没有人裁决。", "Workers that can judge; if there are none, nobody does."),
+    Text("可以判定的工作进程数；为零时没有人判定。", "Workers that can judge; if there are none, nobody does."),
     "none",
     (Prom(f"sum(treasury_watch_ready{{{_ON}}})", now=True),),
     thresholds=((0, "red"), (1, "green")),
@@ -45,7 +45,7 @@ _READY: Final = Stat(
 )
 _SERVED: Final = Stat(
     Text("在处理分区", "Partitions served"),
-    Text("至少有一个工作进程在裁决的分区数。", "Partitions that a worker judges."),
+    Text("至少有一个工作进程在判定的分区数。", "Partitions that a worker judges."),
     "none",
     (Prom("count(count by (partition) (treasury_watch_lag))", now=True),),
     thresholds=((0, "red"), (1, "green")),
@@ -54,7 +54,7 @@ _SERVED: Final = Stat(
 )
 _WAITING: Final = Stat(
     Text("积压", "Waiting"),
-    Text("所选进程与分区上尚未裁决的消息。", "Messages not judged yet, on the chosen workers and partitions."),
+    Text("所选进程与分区上尚未判定的消息。", "Messages not judged yet, on the chosen workers and partitions."),
     "locale",
     (Prom(f"sum(treasury_watch_lag{{{_OF}}})", now=True),),
     thresholds=((1000, "yellow"), (10000, "red")),
@@ -64,7 +64,7 @@ _WAITING: Final = Stat(
 _SLOW: Final = Stat(
     Text("超过 100 毫秒", "Slower than 100 ms"),
     Text(
-        "所选时段内裁决用时超过 100 毫秒的份额；目标为不超过 1%。",
+        "所选时段内判定用时超过 100 毫秒的份额；目标为不超过 1%。",
         "Share of the decisions of the chosen period that took longer than 100 ms; the objective is 1 % at most.",
     ),
     "percentunit",
@@ -82,7 +82,7 @@ _SLOW: Final = Stat(
 _OLDEST: Final = Stat(
     Text("快照时长", "Snapshot age"),
     Text(
-        "已裁决的一切连同状态写到 Kafka 至今多久，取各分区最久者；越久，恢复时重新裁决越多。",
+        "已判定的一切连同状态写到 Kafka 至今多久，取各分区最久者；越久，恢复时重新判定越多。",
         "How long ago all that was judged was with its state on Kafka, of the partition where that is longest;"
         " the longer, the more is judged again at a restore.",
     ),
@@ -94,7 +94,7 @@ _OLDEST: Final = Stat(
 _FAILED: Final = Stat(
     Text("判定出错", "Errors in judging"),
     Text(
-        "所选时段内因程序出错而按预设裁决处理的指令；必须排查。",
+        "所选时段内因程序出错而按预设判定处理的指令；必须排查。",
         "Instructions of the chosen period on which judging failed, which got the verdict set for such cases; to be"
         " looked into.",
     ),
@@ -134,8 +134,8 @@ _ALERTS: Final = Table(
 )
 
 _RATE: Final = Lines(
-    Text("每秒裁决（按进程）", "Verdicts per second by worker"),
-    Text("各工作进程每秒裁决的支付指令。", "Instructions that each worker judges per second."),
+    Text("每秒判定（按进程）", "Verdicts per second by worker"),
+    Text("各工作进程每秒判定的支付指令。", "Instructions that each worker judges per second."),
     "ops",
     (Prom(f"sum by (instance) (rate(treasury_watch_instructions_total{{{_ON}}}[$__rate_interval]))", "{{instance}}"),),
     stacked=True,
@@ -164,9 +164,9 @@ _ERRORS: Final = Lines(
     runbook="engine-errors",
 )
 _LATENCY: Final = Lines(
-    Text("裁决时延（自消息时间戳）", "Latency since the broker's timestamp"),
+    Text("判定时延（自消息时间戳）", "Latency since the broker's timestamp"),
     Text(
-        "从消息到达 Kafka 到裁决得到确认；虚线为 100 毫秒的目标。",
+        "从消息到达 Kafka 到判定得到确认；虚线为 100 毫秒的目标。",
         "From the message's arrival on Kafka to its decision acknowledged; the dashed line is the objective of 100 ms.",
     ),
     "s",
@@ -175,9 +175,9 @@ _LATENCY: Final = Lines(
     runbook="latency-budget-burn",
 )
 _EVENT_LATENCY: Final = Lines(
-    Text("裁决时延（自提交时间）", "Latency since submission"),
+    Text("判定时延（自提交时间）", "Latency since submission"),
     Text(
-        "从支付指令的提交时间到裁决得到确认；来源系统的时钟与排队都计入其中。",
+        "从支付指令的提交时间到判定得到确认；来源系统的时钟与排队都计入其中。",
         "From the instruction's event time to its decision acknowledged: the sender's clock and queues are in it.",
     ),
     "s",
@@ -187,7 +187,7 @@ _EVENT_LATENCY: Final = Lines(
 _WITHIN: Final = Lines(
     Text("达标份额", "Share in time"),
     Text(
-        "在 20、100、200 毫秒以内得到确认的裁决份额。", "Share of the decisions acknowledged within 20, 100 and 200 ms."
+        "在 20、100、200 毫秒以内得到确认的判定份额。", "Share of the decisions acknowledged within 20, 100 and 200 ms."
     ),
     "percentunit",
     (_within("≤ 20 ms", "0.02"), _within("≤ 100 ms", "0.1"), _within("≤ 200 ms", "0.2")),
@@ -197,7 +197,7 @@ _WITHIN: Final = Lines(
 _ENGINE: Final = Lines(
     Text("引擎每批用时", "Engine time per batch"),
     Text(
-        "引擎裁决一批指令的用时，不含收发。",
+        "引擎判定一批指令的用时，不含收发。",
         "Time that the engine takes for one batch, without reading and publishing.",
     ),
     "s",
@@ -205,13 +205,13 @@ _ENGINE: Final = Lines(
 )
 _BATCH: Final = Lines(
     Text("每批消息", "Messages per batch"),
-    Text("一批裁决多少条消息；越忙批量越大。", "How many messages are judged at once; the busier, the more."),
+    Text("一批判定多少条消息；越忙批量越大。", "How many messages are judged at once; the busier, the more."),
     "none",
     _quantiles("treasury_watch_batch_size"),
 )
 _LAG: Final = Lines(
     Text("积压（按分区）", "Waiting by partition"),
-    Text("各分区上尚未裁决的消息。", "Messages on each partition that are not judged yet."),
+    Text("各分区上尚未判定的消息。", "Messages on each partition that are not judged yet."),
     "none",
     (Prom(f"sum by (partition) (treasury_watch_lag{{{_OF}}})", Text("分区 {{partition}}", "partition {{partition}}")),),
     thresholds=((10000, "red"),),
@@ -222,7 +222,7 @@ _LAG: Final = Lines(
 _AGE: Final = Lines(
     Text("快照时长（按分区）", "Snapshot age by partition"),
     Text(
-        "已裁决的一切连同状态写到 Kafka 至今多久；平时不到一秒。",
+        "已判定的一切连同状态写到 Kafka 至今多久；平时不到一秒。",
         "How long ago all that was judged was with its state on Kafka; less than a second as a rule.",
     ),
     "s",
@@ -272,7 +272,7 @@ _RECOVERY: Final = Lines(
 _TAKEN_OVER: Final = Lines(
     Text("累计接管与恢复", "Taken over and restored, added up"),
     Text(
-        "自进程启动以来：带状态接管的分区、重读的消息、重新裁决但未再发布的输出、被他人接管的分区。",
+        "自进程启动以来：带状态接管的分区、重读的消息、重新判定但未再发布的输出、被他人接管的分区。",
         "Since the workers started: partitions taken over with their state, messages read again, outputs judged"
         " again and not published, partitions lost to others.",
     ),
@@ -327,7 +327,7 @@ _CPU: Final = Lines(
 _BUSY: Final = Lines(
     Text("引擎占用", "Engine busy"),
     Text(
-        "引擎用于裁决的时间份额；接近 100% 即已饱和。",
+        "引擎用于判定的时间份额；接近 100% 即已饱和。",
         "Share of time that the engine spends on judging; near 100 % it is saturated.",
     ),
     "percentunit",
@@ -389,9 +389,9 @@ _SINK_ROWS: Final = Lines(
     "none",
     (Prom("sum by (table) (rate(treasury_watch_sink_rows_total[$__rate_interval]))", "{{table}}"),),
     names={
-        "decision": Named(Text("裁决", "verdicts")),
+        "decision": Named(Text("判定结果", "decisions")),
         "payment_case": Named(Text("案件", "cases")),
-        "disposition": Named(Text("处置", "decisions of people")),
+        "disposition": Named(Text("处置", "dispositions")),
         "dead_letter": Named(Text("死信", "dead letters")),
         "unreadable": Named(Text("无法识别", "not understood")),
     },

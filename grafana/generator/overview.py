@@ -15,14 +15,14 @@ from grafana.generator.vocabulary import ALERTS, LEVELS, MONEY, NONE, VERDICTS, 
 _NUMBERS: Final = (
     Stat(
         Text("支付指令", "Payments"),
-        Text("所选时段内已裁决的支付指令。", "Payment instructions judged in the chosen period."),
+        Text("所选时段内已判定的支付指令。", "Payment instructions judged in the chosen period."),
         "locale",
         (Prom("sum(increase(treasury_watch_instructions_total[$__range]))", now=True),),
         decimals=0,
     ),
     Stat(
         Text("预警", "Warned"),
-        Text("裁决为预警的指令：不停付，单位须留意。", "Instructions with the verdict warn: never held."),
+        Text("判定为预警的指令：不停付，单位须留意。", "Instructions with the verdict warn: never held."),
         "locale",
         (Prom('sum(increase(treasury_watch_instructions_total{verdict="warn"}[$__range]))', now=True),),
         thresholds=((1, "yellow"),),
@@ -31,7 +31,7 @@ _NUMBERS: Final = (
     Stat(
         Text("拦截与禁止", "Intercepted, prohibited"),
         Text(
-            "所选时段内裁决为拦截或禁止的指令，无论其后是否已处置。",
+            "所选时段内判定为拦截或禁止的指令，无论其后是否已处置。",
             "Instructions with the verdict intercept or prohibit in the chosen period, decided since or not.",
         ),
         "locale",
@@ -55,7 +55,7 @@ _NUMBERS: Final = (
     ),
     Stat(
         Text("积压", "Waiting"),
-        Text("所有分区中尚未裁决的消息。", "Messages on all partitions that are not judged yet."),
+        Text("所有分区中尚未判定的消息。", "Messages on all partitions that are not judged yet."),
         "locale",
         (Prom("sum(treasury_watch_lag)", now=True),),
         thresholds=((1000, "yellow"), (10000, "red")),
@@ -76,9 +76,9 @@ _NUMBERS: Final = (
 )
 
 _VERDICTS: Final = Lines(
-    Text("每分钟裁决", "Verdicts per minute"),
+    Text("每分钟判定", "Verdicts per minute"),
     Text(
-        "每分钟裁决的支付指令，按裁决分。工作时间内降为零时，请查处置手册。",
+        "每分钟判定的支付指令，按判定分。工作时间内降为零时，请查处置手册。",
         "Instructions judged per minute, by verdict. If none come within working hours, see the runbook.",
     ),
     "none",
@@ -229,9 +229,9 @@ _QUALITY: Final = Lines(
 )
 
 _LATENCY: Final = Lines(
-    Text("裁决时延", "Time to a verdict"),
+    Text("判定时延", "Time to a verdict"),
     Text(
-        "从消息时间戳到裁决为 Kafka 所确认；目标为 99% 不超过 100 毫秒。",
+        "从消息时间戳到判定为 Kafka 所确认；目标为 99% 不超过 100 毫秒。",
         "From the message's timestamp to its decision acknowledged by Kafka; the objective is 99 % within 100 ms.",
     ),
     "s",

@@ -147,7 +147,7 @@ _TABLE: Final = Table(
 _MODES: Final = Lines(
     Text("每分钟命中（按模式）", "Hits per minute by mode"),
     Text(
-        "正式、试运行与预热的命中；后两者不影响裁决。",
+        "正式、试运行与预热的命中；后两者不影响判定。",
         "Hits live, in shadow and warming; the last two do not change a verdict.",
     ),
     "none",
@@ -212,7 +212,7 @@ _HASH_HISTORY: Final = Lines(
 )
 _TIME: Final = Lines(
     Text("每批引擎用时（按规则集）", "Engine time per batch by rule set"),
-    Text("引擎裁决一批的平均用时，按当时的规则集。", "The engine's mean time for one batch, by the rule set in force."),
+    Text("引擎判定一批的平均用时，按当时的规则集。", "The engine's mean time for one batch, by the rule set in force."),
     "s",
     (
         Prom(
@@ -228,7 +228,7 @@ _TIME: Final = Lines(
 _TIME_EACH: Final = Lines(
     Text("每条指令引擎用时", "Engine time per instruction"),
     Text(
-        "引擎裁决一条指令的平均用时，含全部规则与模型。",
+        "引擎判定一条指令的平均用时，含全部规则与模型。",
         "The engine's mean time for one instruction, all rules and the model included.",
     ),
     "s",
