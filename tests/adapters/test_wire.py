@@ -258,12 +258,24 @@ def test_a_text_that_grows_beyond_64_kib_in_normal_form_is_too_large(field: str)
     assert refusal(message(new=None, unknown="x", **{field: grows})).reason == "too_large"
 
 
-def test_no_text_grows_more_than_is_counted_with() -> None:
+def test_no_text_of_an_ordinary_message_grows_beyond_64_kib() -> None:
     def size(text: str) -> int:
         return len(text.encode())
 
     everything = (chr(each) for each in range(sys.maxunicode + 1) if not 0xD800 <= each < 0xE000)
-    assert max(size(unicodedata.normalize("NFKC", each)) / size(each) for each in everything) == wire.MOST_GROWTH
+    most = max(size(unicodedata.normalize("NFKC", each)) / size(each) for each in everything)
+    assert most * wire.ORDINARY_BYTES <= wire.MAX_BYTES
+
+
+@pytest.mark.parametrize("field", ["payee_account", "payee_name", "purpose"])
+@pytest.mark.parametrize(
+    "marks", ["\u0301\u0327", "\u0f73", "\uff9e\u0301", "\u0301\u200b\u0327", "\u0301-\u0327", "\u00a8\u0327"]
+)
+def test_marks_that_pile_up_are_refused_since_their_order_takes_time_by_the_square(field: str, marks: str) -> None:
+    assert refusal(message(**{field: "a" + marks * 1_000})) == Refusal(
+        "schema", f"{field}: expected at most 30 combining marks in a row"
+    )
+    assert isinstance(wire.decode(message(**{field: ("a" + marks * 10) * 30})), Instruction)
 
 
 def test_messages_of_64_kib_are_accepted_and_one_byte_more_is_too_large() -> None:

@@ -5,7 +5,7 @@ An instruction is decoded in up to three steps, each exact and slower than the o
 1. msgspec straight into the struct: every ordinary message;
 2. by way of a dict, without nulls and unknown fields: the ordinary messages of other systems;
 3. the reference: JSON read strictly, then the pydantic model of `messages`. It alone refuses, and says why; but for
-   texts that grow too long in the form in which they are compared, which are refused whichever step read them.
+   texts whose normal form would be too long, or take too long, which are refused whichever step read them.
 
 So a step may pass on what it could have accepted, but may never accept what the reference refuses or read another value
 from it; `tests/properties/test_wire_agreement.py` holds them to that. Where a key comes twice the last one counts.
@@ -28,16 +28,18 @@ from treasury_watch.domain.payment import (
     FIELDS,
     FIRST_YEAR,
     LAST_YEAR,
+    MOST_MARKS,
     Instruction,
     Kind,
     account_form,
     masked,
     name_form,
+    piles_up,
 )
 from treasury_watch.domain.verdict import Anomaly, Decision, Refusal
 
 MAX_BYTES = 65_536
-MOST_GROWTH = 11  # times as many bytes as a text has in NFKC: what is no longer than that allows need not be measured
+ORDINARY_BYTES = 2_048  # no text of such a message can be long in normal form, or take long to be brought into it
 MAX_DEPTH = 64  # of nested arrays and objects, unknown fields included: the same for every caller's stack
 MOST_COMPLAINTS = 10  # in the detail of a refusal, which a header has to hold
 UNKNOWN_NAMES = 100  # names counted one by one per batch; further ones together under OTHER_NAMES
@@ -75,9 +77,19 @@ def _decoded(value: bytes | None, unknown: dict[str, int]) -> Instruction | Refu
     if value is None or len(value) > MAX_BYTES:
         return reference(value, unknown)
     found = straight(value) or simplified(value, unknown) or reference(value, unknown)
-    if len(value) > MAX_BYTES // MOST_GROWTH and isinstance(found, Instruction) and _formed_bytes(found) > MAX_BYTES:
-        return Refusal("too_large", f"more than {MAX_BYTES} bytes in the form in which accounts and names are compared")
+    if len(value) > ORDINARY_BYTES and isinstance(found, Instruction):
+        return _too_costly(found) or found
     return found
+
+
+def _too_costly(instruction: Instruction) -> Refusal | None:
+    """Why the normal form of an instruction's texts would be too long, or take too long; `None` if it would not."""
+    for name, _ in _FORMED:
+        if piles_up(getattr(instruction, name) or ""):
+            return Refusal("schema", f"{name}: expected at most {MOST_MARKS} combining marks in a row")
+    if _formed_bytes(instruction) > MAX_BYTES:
+        return Refusal("too_large", f"more than {MAX_BYTES} bytes in the form in which accounts and names are compared")
+    return None
 
 
 def _formed_bytes(instruction: Instruction) -> int:

@@ -194,6 +194,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
     }
 )
 
+MOST_MARKS = 30  # as Unicode's Stream-Safe Text Format has it (UAX #15, section 13)
 AMOUNT = re.compile(r"-?[0-9]{1,16}\.[0-9]{2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -262,6 +263,22 @@ def _without(gaps: re.Pattern[str], normal: str) -> str:
     """A text in NFKC without some of its characters, in NFKC still: what they kept apart may combine."""
     closed = gaps.sub("", normal)
     return closed if len(closed) == len(normal) else unicodedata.normalize("NFKC", closed)
+
+
+def piles_up(text: str) -> bool:
+    """Whether more than MOST_MARKS marks that combine follow one another, gaps aside: putting n of them in their order,
+    as NFKC does, takes time by the square of n.
+    """
+    if text.isascii():
+        return False
+    marks = 0
+    for each in text:
+        seen = _ACCOUNT_GAPS.sub("", unicodedata.normalize("NFKD", each))
+        if seen:
+            marks = marks + 1 if unicodedata.combining(seen[0]) else 0
+        if marks > MOST_MARKS:
+            return True
+    return False
 
 
 def masked(number: str) -> str:
