@@ -149,14 +149,19 @@ class Judge:
 
 
 def _dispose(engine: Engine, record: Any) -> str:
-    """What becomes of a disposition: `applied`, `repeated`, `unknown`, or `wrong` if it is none."""
+    """What becomes of a disposition: `wrong` if it is none, or as the engine says."""
     try:
         given = msgspec.json.decode(record.value)
         key = record.key.decode()
         if key != given["jurisdiction"]:
             return "wrong"
         applied = engine.dispose(
-            key, given["instruction_id"], given["disposition_id"], given["disposition"], given.get("label")
+            key,
+            given["instruction_id"],
+            given["disposition_id"],
+            given["disposition"],
+            given.get("label"),
+            given["decision_id"],
         )
     except (msgspec.DecodeError, KeyError, AttributeError, TypeError):
         return "wrong"

@@ -67,6 +67,19 @@ def test_what_was_held_does_not_count_until_it_is_released(engine: Engine) -> No
     assert total(engine) == "2001.00"
 
 
+def test_what_is_decided_of_a_payment_is_not_for_another_that_has_its_id_later(engine: Engine) -> None:
+    (old,) = judge(engine, pay(1, "2000.00", day=1))
+    judge(engine, make_instruction(instruction_id="I2", jurisdiction=KEY, event_time="2025-04-20T10:00:00+08:00"))
+    again = make_instruction(
+        instruction_id="I1", amount="3000.00", jurisdiction=KEY, event_time="2025-04-20T10:00:00+08:00"
+    )
+    (new,) = judge(engine, again)
+    for each in (engine, Engine.load(engine.program, engine.dump())):
+        assert each.dispose(KEY, "I1", "D1", "release", decision_id=old.decision_id) == "other"
+        assert each.dispose(KEY, "I1", "D1", "release", decision_id=new.decision_id) == "applied"
+        assert each.dispose(KEY, "I1", "D1", "release", decision_id=new.decision_id) == "repeated"
+
+
 def test_it_counts_at_its_own_event_time(engine: Engine) -> None:
     judge(engine, pay(1, "2000.00", day=1))
     dispose(engine, 1, "release")

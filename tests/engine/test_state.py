@@ -132,7 +132,7 @@ def test_bytes_that_are_no_state_are_refused(data: bytes) -> None:
 def test_a_state_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = Engine(EVERYTHING).dump()
     monkeypatch.setattr(encoding, "VERSION", 99)
-    with pytest.raises(StateError, match="state of version 7; this engine reads version 99"):
+    with pytest.raises(StateError, match="state of version 8; this engine reads version 99"):
         Engine.load(EVERYTHING, data)
 
 

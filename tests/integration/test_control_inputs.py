@@ -16,6 +16,7 @@ import pytest
 
 from tests.builders import SHANGHAI, make_instruction
 from tests.integration.installation import PACK, Installation, headers_of, payments, until, value_of
+from treasury_watch.adapters import bundles
 from treasury_watch.adapters.approvals import Approvals
 from treasury_watch.adapters.bundles import bundle_of
 from treasury_watch.adapters.kafka.control import topic
@@ -145,6 +146,25 @@ async def test_rules_change_while_payments_come_and_workers_are_killed_and_every
     assert [type(each.applied) for each in log.entries] == [Switched] * 3
 
 
+async def test_what_was_refused_is_of_no_matter_once_rules_are_rolled_back_to_those_in_force(
+    installation: Installation, tmp_path: Path
+) -> None:
+    settings = installation.settings
+    worker = await installation.worker().ready()
+    old = (await applied_log(settings, 0)).entries[0].applied.standing.published
+    new, _ = bundle_of(rules(tmp_path / "new", "40000.00"))
+    wrong = msgspec.structs.replace(new, ruleset="sha256:" + "0" * 64)
+    await topic.send(settings, "rules", wrong.ruleset.encode(), bundles.encode(wrong))
+    await until(lambda: worker.metrics()['treasury_watch_control_inputs_total{input="rules",outcome="refused"}'] == 4)
+    found = await status(settings, NO_KEYS)
+    assert [(each.partition, each.refused[0][1]) for each in found.behind] == [(0, 1), (1, 1), (2, 1), (3, 1)]
+
+    await roll_back(settings, NO_KEYS, old, None)
+    found = await status(settings, NO_KEYS)
+    assert found.current is not None
+    assert (found.current.ruleset, found.behind) == (old, [])
+
+
 async def test_a_released_payment_counts_and_a_returned_one_no_more_also_after_a_crash(
     installation: Installation, tmp_path: Path
 ) -> None:
@@ -171,7 +191,7 @@ async def test_a_released_payment_counts_and_a_returned_one_no_more_also_after_a
 
     async def decide(word: Any, number: int, instruction: str = "HELD") -> None:
         message = DispositionMessage(
-            disposition_id=f"D{number}", instruction_id=instruction, jurisdiction=KEY, decision_id="d",
+            disposition_id=f"D{number}", instruction_id=instruction, jurisdiction=KEY, decision_id=answered,
             disposition=word, decided_by="王芳", decided_at=DECIDED, reason="核实无误",
         )  # fmt: skip
         value = message.model_dump_json().encode()
@@ -183,7 +203,10 @@ async def test_a_released_payment_counts_and_a_returned_one_no_more_also_after_a
 
         await until(looked_at)
 
-    await installation.pay([make_instruction(instruction_id="HELD", amount="60000.00", jurisdiction=KEY)])
+    held = make_instruction(instruction_id="HELD", amount="60000.00", jurisdiction=KEY)
+    await installation.pay([held])
+    (decision,) = await installation.read("decisions", until=1)
+    answered = value_of(decision)["decision_id"]
     assert await total(1) == "1.00"
     await decide("release", 0)
     assert await total(2) == "60002.00"

@@ -141,7 +141,7 @@ class Engine:
                 if self.on_scored is not None:
                     self.on_scored(key, found[1])
             if settled is not None and settled.verdict != "pass":
-                state.open_case(scope, instruction_id, us, settled.executed, effect, learned)
+                state.open_case(scope, instruction_id, fingerprint, us, settled.executed, effect, learned)
             outcomes.append(
                 Decision(
                     1,
@@ -216,13 +216,19 @@ class Engine:
             recorder.switched(state)
 
     def dispose(
-        self, key: str, instruction_id: str, disposition_id: str, disposition: Disposed, label: Label | None = None
+        self,
+        key: str,
+        instruction_id: str,
+        disposition_id: str,
+        disposition: Disposed,
+        label: Label | None = None,
+        decision_id: str | None = None,
     ) -> Applied:
         """Applies what a person decided about an instruction of a partition-key value, between two batches; whether
         that had not been applied before, and whether a case of the instruction is known that takes more (see
         `State.dispose`).
         """
-        return self.state.dispose(key, instruction_id, disposition_id, disposition, label)
+        return self.state.dispose(key, instruction_id, disposition_id, disposition, label, decision_id)
 
     def _unjudged(self, instruction: Instruction, us: int, scope: Scope, error: Exception) -> Settled:
         """What an instruction comes to on which the rules failed; it adds nothing to any window."""

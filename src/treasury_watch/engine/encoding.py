@@ -25,7 +25,7 @@ from treasury_watch.engine.state import State
 from treasury_watch.engine.windows import Keyed, beside, held, packed_of, packed_since, value_in
 from treasury_watch.rules.schema import ModelBlock
 
-VERSION = 7
+VERSION = 8
 _PIECE = 8_192  # entries of one row
 _ENTRY = 16  # bytes
 _PAIR, _TIME = Struct("<qq"), Struct("<q")
@@ -197,13 +197,14 @@ def _joined(one: array[int], other: array[int], keeps: bool) -> array[int]:
 def case_cells(rows: Rows, instruction_id: str, case: Case) -> list[Any]:
     """A case in the types of MessagePack."""
     model = None if case.effect is None else [case.effect, case.learned, case.wrong]
-    return [instruction_id, case.passed, case.last, case.dispositions, rows.plain(case.row), model]
+    return [instruction_id, case.fingerprint, case.passed, case.last, case.dispositions, rows.plain(case.row), model]
 
 
 def take_case_cells(scope: Scope, rows: Rows, translation: Translation, cells: list[Any]) -> None:
     """Puts a case into its scope; `rows` are those of the layout that it was written in."""
-    instruction_id, passed, last, dispositions, row, model = cells
-    case = scope.cases[instruction_id] = Case(passed, translation.row(rows.exact(row)), last, dispositions)
+    instruction_id, fingerprint, passed, last, dispositions, row, model = cells
+    row = translation.row(rows.exact(row))
+    case = scope.cases[instruction_id] = Case(fingerprint, passed, row, last, dispositions)
     if model is not None:
         effect, case.learned, case.wrong = model
         case.effect = tuple(effect)

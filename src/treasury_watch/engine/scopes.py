@@ -21,11 +21,13 @@ Disposed = Literal["release", "return", "confirm"]
 class Case:
     """An instruction that was not simply passed: what it adds to windows, and what people decided about it.
 
-    `passed`: whether its verdict let it go on (a warning). `last`: the last disposition that was no `confirm`.
+    `fingerprint`: that of its content, with which its decision's id begins. `passed`: whether its verdict let it go on
+    (a warning). `last`: the last disposition that was no `confirm`.
     `effect`: what the model would learn of it, if there is one; `learned`, whether it has; `wrong`, what people said
     last of the payment.
     """
 
+    fingerprint: bytes
     passed: bool
     row: Row
     last: Disposed | None = None

@@ -30,7 +30,7 @@ _LOOKS = 4  # times in the time that an entry is kept its key is looked at: memo
 _PASSING_BY = 8  # what it counts for, in keys, to find that a series need not be gone through
 
 MOST_DISPOSITIONS = 1_000  # of one instruction: what was decided of it is in one record of the state
-Applied = Literal["applied", "repeated", "unknown", "full"]
+Applied = Literal["applied", "repeated", "unknown", "other", "full"]
 Label = Literal["true_alarm", "false_alarm"]
 # What happens to a model, as it is recorded: an effect with one of these.
 SCORED, LEARNED, FINE, WRONG = range(4)
@@ -135,14 +135,21 @@ class State:
     # --- effects ---
 
     def open_case(
-        self, scope: Scope, instruction_id: str, us: int, passed: bool, effect: Effect | None, learned: bool
+        self,
+        scope: Scope,
+        instruction_id: str,
+        fingerprint: bytes,
+        us: int,
+        passed: bool,
+        effect: Effect | None,
+        learned: bool,
     ) -> None:
         """Remembers the instruction that was judged last, since its verdict was not to pass it; `effect`: on the model,
         and whether that has learned it.
         """
         row = self.log[-1] if self.series else (us, 0)
         replaced = scope.cases.pop(instruction_id, None)  # of an id that may come again: its place is at the end now
-        scope.cases[instruction_id] = Case(passed, row, effect=effect, learned=learned)
+        scope.cases[instruction_id] = Case(fingerprint, passed, row, effect=effect, learned=learned)
         self.new_cases += (scope, instruction_id, replaced)
 
     def score(self, scope: Scope, seen: Observation, scored: Scored, learned: bool) -> Effect:
@@ -204,17 +211,26 @@ class State:
         return not (self.log or self.touched)
 
     def dispose(
-        self, key: str, instruction_id: str, disposition_id: str, disposition: Disposed, label: Label | None = None
+        self,
+        key: str,
+        instruction_id: str,
+        disposition_id: str,
+        disposition: Disposed,
+        label: Label | None = None,
+        decision_id: str | None = None,
     ) -> Applied:
         """Applies what a person decided, at the instruction's own event time; to be said between batches.
 
-        `unknown`: the instruction opened no case, or one that no window can ask for any more. `full`: of this one
-        MOST_DISPOSITIONS were applied.
+        `decision_id`: the decision that was answered, where that is said. `unknown`: the instruction opened no case, or
+        one that no window can ask for any more. `other`: an instruction of other content did, under the same id.
+        `full`: of this one MOST_DISPOSITIONS were applied.
         """
         scope = self.scopes.get(key)
         case = None if scope is None else scope.cases.get(instruction_id)
         if scope is None or case is None or self.is_over(scope, case):
             return "unknown"
+        if decision_id is not None and not decision_id.startswith(case.fingerprint.hex()):
+            return "other"
         if disposition_id in case.dispositions:
             return "repeated"
         if len(case.dispositions) >= MOST_DISPOSITIONS:

@@ -42,6 +42,7 @@ def case(
     verdict: Any = "intercept",
     hits: tuple[Hit, ...] | None = None,
     decided: datetime | None = None,
+    decision_id: str | None = None,
     **instruction: Any,
 ) -> Made:
     """A case, or with the topic of decisions a decision, of one instruction `I-offset` unless it is named."""
@@ -49,7 +50,7 @@ def case(
     judged = make_instruction(**{**given, **instruction})
     decision = Decision(
         schema_version=1,
-        decision_id=f"D-{judged.instruction_id}",
+        decision_id=decision_id or f"D-{judged.instruction_id}",
         instruction_id=judged.instruction_id,
         jurisdiction=judged.jurisdiction,
         budget_unit=judged.budget_unit,

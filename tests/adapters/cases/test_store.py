@@ -161,6 +161,19 @@ async def test_the_last_disposition_counts_whatever_comes_first(made: Settings, 
     assert ask(made, "SELECT status, label, disposed_by FROM cases.all_cases") == [("release", "false_alarm", "王敏")]
 
 
+@pytest.mark.parametrize("early", [False, True])
+async def test_what_is_decided_of_a_payment_is_not_for_another_that_has_its_id(
+    made: Settings, store: Store, early: bool
+) -> None:
+    old, new = case(0), case(9, instruction_id="I-0-0", decision_id="E")
+    answers = [disposition(0, "I-0-0", "return", decision_id="E"), disposition(1, "I-0-0")]
+    for each in [old, *answers, new] if early else [old, new, *answers]:
+        await store.write([each])
+    found = ask(made, "SELECT decision_id, status FROM cases.all_cases ORDER BY 1")
+    assert found == [("D-I-0-0", "release"), ("E", "return")]
+    assert ask(made, "SELECT * FROM cases.early_disposition") == []
+
+
 async def test_what_is_decided_about_payments_without_a_case_is_kept_in_mind_until_one_comes(
     made: Settings, store: Store
 ) -> None:

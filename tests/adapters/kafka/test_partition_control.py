@@ -25,6 +25,7 @@ from treasury_watch.adapters.metrics import Metrics
 from treasury_watch.adapters.wire import encode_instruction
 from treasury_watch.domain.verdict import Decision
 from treasury_watch.engine import Engine, Program
+from treasury_watch.engine.ids import fingerprint_of
 
 COUNT = ref(aggregate("count", "instruction_id", "budget_unit", window_us=86_400_000_000))
 HELD = make_rule("HELD", leaf("amount", "gt", yuan("99.00")))
@@ -193,13 +194,14 @@ async def test_rules_that_were_applied_at_the_end_of_the_topic_are_applied_again
 
 
 async def test_a_payment_that_was_released_then_counts_again_in_windows_that_are_built_again(setting: Setting) -> None:
-    setting.dispositions.decide(0, "release", "P0")
-    message = setting.dispositions.coming.pop().message
-    again = deque([Again(2, None, "420100", cast(Any, message))])
-    records = [
-        FakeRecord(encode_instruction(make_instruction(instruction_id=f"P{at}", amount=amount)), offset=at)
+    paid = [
+        make_instruction(instruction_id=f"P{at}", amount=amount)
         for at, amount in enumerate(["100.00", "1.00", "100.00"])
     ]
+    setting.dispositions.decide(0, "release", "P0", fingerprint_of(paid[0]).hex())
+    message = setting.dispositions.coming.pop().message
+    again = deque([Again(2, None, "420100", cast(Any, message))])
+    records = [FakeRecord(encode_instruction(each), offset=at) for at, each in enumerate(paid)]
     setting.partition.rebuild(records[:2], again)
     assert len(again) == 1
     setting.partition.rebuild(records[2:], again)

@@ -39,37 +39,43 @@ _ANY_EARLY: Final = f"SELECT EXISTS (SELECT FROM {SCHEMA}.early_disposition)"  #
 _EARLY: Final = f"""
 SELECT jurisdiction, instruction_id FROM {SCHEMA}.early_disposition JOIN {_KEYS} USING (jurisdiction, instruction_id)
 """
-# The last disposition of each of these cases; the same disposition_id again is the same one.
+# The last disposition of each of these cases; the same disposition_id again is the same one. An id may come again with
+# another payment, long after the first: the id of a decision begins with the fingerprint of the payment, in 32 digits.
 _ANSWER: Final = f"""
 WITH last AS (
-    SELECT DISTINCT ON (given.jurisdiction, given.instruction_id) given.*
+    SELECT DISTINCT ON (given.jurisdiction, given.instruction_id, left(given.decision_id, 32)) given.*
     FROM {SCHEMA}.disposition AS given JOIN {_KEYS} USING (jurisdiction, instruction_id)
     WHERE NOT EXISTS (
         SELECT FROM {SCHEMA}.disposition AS earlier
         WHERE earlier.jurisdiction = given.jurisdiction AND earlier.instruction_id = given.instruction_id
             AND earlier.disposition_id = given.disposition_id AND earlier.source_offset < given.source_offset
     )
-    ORDER BY given.jurisdiction, given.instruction_id, given.source_offset DESC
+    ORDER BY given.jurisdiction, given.instruction_id, left(given.decision_id, 32), given.source_offset DESC
 )
 UPDATE {SCHEMA}.payment_case AS answered
 SET disposition = last.disposition, disposed_at = last.decided_at, disposed_by = last.decided_by,
     disposition_reason = last.reason, label = last.label, disposition_offset = last.source_offset
 FROM last
 WHERE answered.jurisdiction = last.jurisdiction AND answered.instruction_id = last.instruction_id
+    AND left(answered.decision_id, 32) = left(last.decision_id, 32)
     AND answered.disposition_offset IS DISTINCT FROM last.source_offset
 """
 # What was decided of these and is not there yet is kept in mind; what came meanwhile is forgotten.
 _KEEP_EARLY: Final = f"""
-WITH there AS (
-    SELECT jurisdiction, instruction_id FROM {SCHEMA}.payment_case JOIN {_KEYS} USING (jurisdiction, instruction_id)
+WITH early AS (
+    SELECT DISTINCT given.jurisdiction, given.instruction_id
+    FROM {SCHEMA}.disposition AS given JOIN {_KEYS} USING (jurisdiction, instruction_id)
+    WHERE NOT EXISTS (
+        SELECT FROM {SCHEMA}.payment_case AS there
+        WHERE there.jurisdiction = given.jurisdiction AND there.instruction_id = given.instruction_id
+            AND left(there.decision_id, 32) = left(given.decision_id, 32)
+    )
 ), came AS (
-    DELETE FROM {SCHEMA}.early_disposition USING there
-    WHERE early_disposition.jurisdiction = there.jurisdiction
-        AND early_disposition.instruction_id = there.instruction_id
+    DELETE FROM {SCHEMA}.early_disposition AS known
+    USING (SELECT jurisdiction, instruction_id FROM {_KEYS} EXCEPT SELECT * FROM early) AS there
+    WHERE known.jurisdiction = there.jurisdiction AND known.instruction_id = there.instruction_id
 )
-INSERT INTO {SCHEMA}.early_disposition
-SELECT jurisdiction, instruction_id FROM {_KEYS} EXCEPT SELECT * FROM there
-ON CONFLICT DO NOTHING
+INSERT INTO {SCHEMA}.early_disposition SELECT * FROM early ON CONFLICT DO NOTHING
 """
 _POSITIONS: Final = f"SELECT source_topic, source_partition, next_offset FROM {SCHEMA}.progress"
 _PROGRESS: Final = f"""

@@ -298,7 +298,9 @@ class Partition:
     def _dispose_again(self, again: Again) -> None:
         said = again.disposition
         if said is not None:
-            self._engine.dispose(again.key, said.instruction_id, said.disposition_id, said.disposition, said.label)
+            self._engine.dispose(
+                again.key, said.instruction_id, said.disposition_id, said.disposition, said.label, said.decision_id
+            )
 
     async def _switch(self, program: Program) -> None:
         """Goes on with other rules; nothing is being judged or written, and what was judged by the old is written."""

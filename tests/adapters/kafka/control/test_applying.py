@@ -17,10 +17,13 @@ from treasury_watch.adapters.kafka.control.inputs import Ready, Refused
 from treasury_watch.adapters.messages import DispositionMessage
 from treasury_watch.domain.verdict import Refusal
 from treasury_watch.engine import Engine, Program
+from treasury_watch.engine.ids import fingerprint_of
 from treasury_watch.engine.state import MOST_DISPOSITIONS
 
 PROGRAM = Program(make_ruleset(make_rule("HELD", leaf("amount", "gte", yuan("1000.00")))))
 KEY = "420100"
+HELD = make_instruction(instruction_id="P1", jurisdiction=KEY)
+DECISION = fingerprint_of(HELD).hex() + "-of-some-rules"
 
 
 def place(topic: str, offset: int) -> Place:
@@ -60,9 +63,9 @@ class Waiting:
     def done(self, partition: int, count: int) -> None:
         del self.coming[:count]
 
-    def decide(self, offset: int, word: Any, instruction: str = "P1") -> None:
+    def decide(self, offset: int, word: Any, instruction: str = "P1", decision: str = "") -> None:
         message = DispositionMessage(
-            disposition_id=f"D{offset}", instruction_id=instruction, jurisdiction=KEY, decision_id="d",
+            disposition_id=f"D{offset}", instruction_id=instruction, jurisdiction=KEY, decision_id=decision or DECISION,
             disposition=word, decided_by="王芳", decided_at=datetime(2025, 3, 6, tzinfo=SHANGHAI), reason="核实无误",
         )  # fmt: skip
         self.coming.append(Coming(place("dispositions", offset), KEY, message, KEY.encode(), b"{}"))
@@ -72,7 +75,7 @@ class Setting:
     def __init__(self) -> None:
         self.inputs, self.dispositions = Inputs(), Waiting()
         self.engine = Engine(PROGRAM)
-        self.engine.assess([make_instruction(instruction_id="P1", jurisdiction=KEY)])
+        self.engine.assess([HELD])
         self.engine.absorb()
 
     def applying(self, found: Standing | None = None, seen: Seen | None = None, **rest: Any) -> Applying:
@@ -154,6 +157,15 @@ def test_a_disposition_of_a_payment_that_takes_no_more_is_a_dead_letter(setting:
     ((_, _, headers),) = due.letters
     assert dict(headers)["reason"] == b"too_large"
     assert dict(headers)["detail"] == b"there are 1,000 dispositions of this instruction already"
+
+
+def test_a_disposition_of_another_payment_with_the_same_id_is_a_dead_letter(setting: Setting) -> None:
+    setting.dispositions.decide(4, "release", decision="0" * 32 + DECISION[32:])
+    due = setting.applying(standing(0)).take(setting.engine, 7)
+    ((_, _, headers),) = due.letters
+    assert dict(headers)["reason"] == b"unknown_instruction"
+    assert b"of another payment" in dict(headers)["detail"]
+    assert setting.engine.dispose(KEY, "P1", "D4", "release", decision_id=DECISION) == "applied"
 
 
 def test_a_disposition_of_an_unknown_instruction_is_a_dead_letter_and_on_record(setting: Setting) -> None:

@@ -33,6 +33,9 @@ _REFUSED: Mapping[str, Refusal] = {
     "unknown": Refusal(
         "unknown_instruction", "no case of this instruction is known here, or none that a window can still ask for"
     ),
+    "other": Refusal(
+        "unknown_instruction", "the case of this instruction is of another payment than the decision that is answered"
+    ),
     "full": Refusal("too_large", f"there are {MOST_DISPOSITIONS:,} dispositions of this instruction already"),
 }
 
@@ -232,6 +235,11 @@ def _dispose(engine: Engine, coming: Coming) -> Refusal | None:
     if isinstance(message, Refusal):
         return message
     applied = engine.dispose(
-        coming.key, message.instruction_id, message.disposition_id, message.disposition, message.label
+        coming.key,
+        message.instruction_id,
+        message.disposition_id,
+        message.disposition,
+        message.label,
+        message.decision_id,
     )
     return _REFUSED.get(applied)

@@ -90,7 +90,9 @@ class Past:
                 self.engine.switch(each.program)
             if each.disposition is not None:
                 said = each.disposition
-                self.engine.dispose(each.key, said.instruction_id, said.disposition_id, said.disposition, said.label)
+                self.engine.dispose(
+                    each.key, said.instruction_id, said.disposition_id, said.disposition, said.label, said.decision_id
+                )
 
     def admit(self, record: Any) -> Instruction | Refusal:
         """The instruction of the payment at `position`, or why it is refused."""

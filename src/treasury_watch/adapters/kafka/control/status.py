@@ -61,11 +61,12 @@ async def status(settings: Settings, approvals: Approvals) -> Status:
     tps = [TopicPartition(settings.topic("applied"), number) for number in range(settings.partitions)]
     async with reader(settings, tps, _POLL_MS) as consumer:
         logs = [await read_log(consumer, tp, _ANY) for tp in tps]
-    partitions = tuple(_partition(number, workers.get(number), log) for number, log in enumerate(logs))
-    return Status(versions.current, partitions)
+    current = versions.current
+    partitions = tuple(_partition(number, workers.get(number), log, current) for number, log in enumerate(logs))
+    return Status(current, partitions)
 
 
-def _partition(number: int, worker: str | None, log: AppliedLog) -> PartitionStatus:
+def _partition(number: int, worker: str | None, log: AppliedLog, current: Version | None) -> PartitionStatus:
     standing = log.standing
     since = [each.applied for each in log.entries if each.applied.standing == standing]
     return PartitionStatus(
@@ -77,15 +78,20 @@ def _partition(number: int, worker: str | None, log: AppliedLog) -> PartitionSta
         tuple(
             (each.input.topic, each.input.offset, each.reason)
             for each in since
-            if isinstance(each, Unused) and standing is not None and _is_newer(each, standing)
+            if isinstance(each, Unused) and standing is not None and _is_newer(each, standing, current)
         ),
     )
 
 
-def _is_newer(refused: Unused, standing: Standing) -> bool:
-    """Whether a rule set or reference data would have taken the place of what is in force."""
+def _is_newer(refused: Unused, standing: Standing, current: Version | None) -> bool:
+    """Whether a rule set or reference data would have taken the place of what is in force.
+
+    A rule set would not any more once the current one is newer, also where that is the one in force again, by a
+    rollback: nothing of it is on record.
+    """
     if refused.input.topic == standing.rules.topic:
-        return refused.input.offset > standing.rules.offset
+        at_least = 0 if current is None else current.offset
+        return refused.input.offset > standing.rules.offset and refused.input.offset >= at_least
     reference = standing.reference
     return refused.input.topic.endswith("reference") and (reference is None or refused.input.offset > reference.offset)
 
