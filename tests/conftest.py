@@ -41,6 +41,30 @@ def shared_data() -> Path:
     return folder
 
 
+def untraced(item: pytest.Item) -> Generator[None, object, object]:
+    """What is marked `no_cover` is not traced in workers of pytest-xdist either, where pytest-cov traces twice and
+    ends one of the two: these tests would take five times as long.
+    """
+    trace = sys.gettrace()
+    if trace is None or item.get_closest_marker("no_cover") is None:
+        return (yield)
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(trace)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from untraced(item))
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from untraced(item))
+
+
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Under `make test-all` what would be skipped has failed."""
     if os.environ.get("TREASURY_WATCH_TEST_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):

@@ -491,6 +491,7 @@ def test_progress_ends_at_the_size_of_the_file(tmp_path: Path) -> None:
         ("council_payments_2017_2018", "council-payments-2017-2018", 141_132, "2024-11-26", "2026-11-23"),
     ],
 )
+@pytest.mark.no_cover
 def test_the_real_files_are_imported_whole(file: str, mapping: str, rows: int, first: str, last: str) -> None:
     out = io.BytesIO()
     summary = import_file(DATA / f"{file}.csv.gz", load_mapping(f"{mapping}.yaml"), out, print)

@@ -18,6 +18,8 @@ from treasury_watch.engine import Engine, Program
 from treasury_watch.rules.schema import RuleSet
 from treasury_watch.rules.sets import catalogue_of
 
+pytestmark = pytest.mark.no_cover  # a simulated year under a tracer takes minutes
+
 ANOMALY = 40  # needs the model: planted and labelled, found by nobody yet
 NOBODY = 0.01  # of ordinary payments, what one rule may hit
 RUNS = {  # by what each is for

@@ -572,6 +572,7 @@ def test_more_series_than_a_number_has_bits() -> None:
     assert restored(life.records, WIDE).finished().dump() == life.engine.dump()
 
 
+@pytest.mark.no_cover
 def test_no_record_is_larger_than_a_message_may_be() -> None:
     life = Life()
     long = "长" * 20_000

@@ -68,6 +68,7 @@ def test_the_params_of_the_reference_are_those_of_a_rule() -> None:
     assert {*ruleset.rules[0].params} == {"limit", "cap", "notice"}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", GUIDES)
 def test_the_guide_is_a_story_that_can_be_followed_to_the_letter(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -57,6 +57,7 @@ def steady() -> bytes:
     return dump(model)
 
 
+@pytest.mark.no_cover
 def test_in_100_000_ordinary_payments_nothing_drifts() -> None:
     model = Model()
     for seen in ordinary(100_000):
