@@ -49,16 +49,16 @@ def _digests(payments: Sequence[Observation], seed: int) -> tuple[str, str]:
         pytest.param(
             ordinary(8_000, seed=21, units=30),
             (
-                "bdc9a603e3f5ea7da49912b70744313875f0f3ff98996d3655c7fb35d004d22e",
-                "756a7ab346180e299b57ae3e069cfff2282c19927bc8812b952caaa49c38e100",
+                "9eec0c9767276463e910c478d3a5c763514dd858dc2e46df5bc5b042649660aa",
+                "f2a9da4d500d06089cb7c3f3c8d4c74a7ad8571c3bd11d67692840c5e8d3192f",
             ),
             id="ordinary",
         ),
         pytest.param(
             chaos(6_000, seed=22),
             (
-                "ff8b9c04c765157edac1f5d8dcb342b6bae40e8dc78dbb60df1d4eed383f0c61",
-                "4567604cf585f59b00f4a75f0d935993c482df391a46d71444f7b318d48b93cb",
+                "72fbc374bdb087d452a5179ab2a7ef2990b9792270082164bb772242cd6f7dc5",
+                "b7b6361e0d97415f44ec20c4b01a9ee6309a2a2f04e472637d537dfa16cb307d",
             ),
             id="anything",
         ),

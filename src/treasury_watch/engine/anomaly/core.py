@@ -32,16 +32,16 @@ WEIGHT_LIMIT = 8.0  # a weight stays within this factor of the first one
 # First weights, found on the first fifth of four streams (docs/anomaly.md).
 FIRST_WEIGHTS = {
     "amount": 2.0,
-    "unit_amount": 0.5,
+    "unit_amount": 0.25,
     "pair_amount": 1.0,
-    "subject_amount": 1.0,
-    "new_payee": 0.5,
+    "subject_amount": 0.25,
+    "new_payee": 0.25,
     "rare_payee": 4.0,
-    "unit_burst": 0.5,
-    "payee_burst": 1.0,
-    "pair_burst": 1.0,
+    "unit_burst": 0.25,
+    "payee_burst": 0.75,
+    "pair_burst": 1.5,
     "pair_busy": 0.5,
-    "hour": 1.0,
+    "hour": 0.5,
     "unit_record": 2.0,
     "payee_record": 12.0,
 }

@@ -44,7 +44,7 @@ _COUNTED_PAYEES = 1_000  # payments of a payee up to which the logarithm is reme
 
 # Where the histograms lie, and a cautious first tail. The order is the order everywhere.
 FEATURES: dict[str, Range] = {
-    "amount": Range(0.0, 30.0, 12.0, 0.7),
+    "amount": Range(0.0, 30.0, 12.0, 0.7, shoulder=0.05),
     "unit_amount": Range(-6.0, 14.0, 4.0, 0.7),
     "pair_amount": Range(-6.0, 14.0, 4.0, 0.7),
     "subject_amount": Range(-6.0, 14.0, 4.0, 0.7),

@@ -23,7 +23,8 @@ _PRIOR = 5.0  # values beyond the cut that the usual steepness counts for
 class Range(NamedTuple):
     """What is counted of a feature: from `low` to `high`; what is outside counts in the outer bins. `cut` and `steep`
     are its tail as long as nothing is known: from `cut` on the surprise grows by `steep` for each 1. What is `evidence`
-    in itself, however often it comes, keeps that tail.
+    in itself, however often it comes, keeps that tail. The steepness of what was counted is that of the highest values,
+    a share of `shoulder` of all.
     """
 
     low: float
@@ -31,6 +32,7 @@ class Range(NamedTuple):
     cut: float
     steep: float
     evidence: bool = False
+    shoulder: float = 0.3
 
 
 class Tail(NamedTuple):
@@ -56,12 +58,15 @@ def tail_of(counts: Sequence[float], known: Range) -> Tail:
     total = 0.0
     for count in counts:
         total += count
-    above, excess, cut_bin, cut_above, cut_excess = 0.0, 0.0, -1, 0.0, 0.0
+    above, excess, cut_bin, cut_above = 0.0, 0.0, -1, 0.0
+    shoulder_above = shoulder_excess = -1.0
     table = [0.0] * BINS
     for at in range(BINS - 1, -1, -1):
         count = counts[at]
         if cut_bin < 0 and above + count > _TAIL * total:
-            cut_bin, cut_above, cut_excess = at, above, excess
+            cut_bin, cut_above = at, above
+        if shoulder_above < 0.0 and above + count > known.shoulder * total:
+            shoulder_above, shoulder_excess = above, excess
         if cut_bin >= 0:
             share = (above + 0.5 * count + 0.5) / (total + 1.0)
             found = -ln(share) - 1.0
@@ -74,7 +79,7 @@ def tail_of(counts: Sequence[float], known: Range) -> Tail:
     base = max(0.0, -ln((cut_above + 0.5) / (total + 1.0)) - 1.0)
     for at in range(cut_bin + 1, BINS):  # values that lie on the cut, up to rounding
         table[at] = base
-    steep = (cut_above + _PRIOR) / (cut_excess * width + _PRIOR / known.steep)
+    steep = (shoulder_above + _PRIOR) / (shoulder_excess * width + _PRIOR / known.steep)
     return Tail(known.low, 1.0 / width, cut, base, steep, tuple(table))
 
 
