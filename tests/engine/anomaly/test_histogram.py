@@ -13,11 +13,15 @@ from treasury_watch.engine.anomaly.histogram import BINS, MOST, Range, Tail, fir
 KNOWN = Range(0.0, 12.0, 6.0, 1.0)
 
 
-def counted(values: list[float]) -> Tail:
+def _counts(values: list[float]) -> list[float]:
     counts = [0.0] * BINS
     for value in values:
         counts[min(BINS - 1, int(value * 10))] += 1.0
-    return tail_of(counts, KNOWN)
+    return counts
+
+
+def counted(values: list[float]) -> Tail:
+    return tail_of(_counts(values), KNOWN)
 
 
 def of(value: float, tail: Tail) -> float:
@@ -59,3 +63,17 @@ def test_where_all_values_are_alike_any_higher_one_is_a_great_surprise() -> None
 def test_before_anything_is_counted_only_what_is_beyond_the_usual_cut_surprises() -> None:
     tail = first_tail(KNOWN)
     assert (of(5.9, tail), of(8.0, tail)) == (0.0, 2.0)
+
+
+def test_what_a_few_payments_do_is_not_usual_for_being_done_by_a_few() -> None:
+    bulk = [(number % 100) / 100 for number in range(20_000)]
+    tail = counted([*bulk, *[9.0] * 30])
+    assert of(9.0, tail) > 2 * -math.log(30 / 20_030)
+    heavy = tail_of(_counts([*bulk, *[9.0] * 30]), KNOWN._replace(shoulder=0.001))
+    assert of(9.0, heavy) < of(9.0, tail)
+
+
+def test_where_next_to_nothing_is_counted_a_tail_is_as_steep_as_usual() -> None:
+    counts = [0.0] * BINS
+    counts[80], counts[20] = 0.05, 0.25  # what is left of payments of long ago
+    assert tail_of(counts, KNOWN).steep == pytest.approx(KNOWN.steep)

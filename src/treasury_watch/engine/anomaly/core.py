@@ -29,7 +29,7 @@ _FIRM = 50.0  # a score from which on an answer says something of the weights
 _LEAST_SHARE, _SHARE_PACE = 0.02, 0.02
 WEIGHT_LIMIT = 8.0  # a weight stays within this factor of the first one
 
-# First weights, found on the first fifth of four streams (docs/anomaly.md).
+# First weights, found on streams and parts of them that quality is not measured on (docs/anomaly.md, ADR 0036).
 FIRST_WEIGHTS = {
     "amount": 2.0,
     "unit_amount": 0.25,

@@ -2,7 +2,7 @@
 
 Values are counted in bins of equal width; older ones count less. The surprise is max(0, −ln(share) − 1), so that what
 one payment in e or more reaches is none. Beyond the highest 2 % the tail is taken as exponential: values that were
-never seen have a surprise too, and it grows with them.
+never seen have a surprise too, and it grows with them, as fast as a larger share of the highest values lets expect.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NOTHING = 127  # stands for the bin of a value that is missing
 KEPT = 0.95  # of the counts, at each rebuilding
 MOST = 20.0  # a surprise is at most: one in 10^9
 _TAIL = 0.02
-_PRIOR = 5.0  # values beyond the cut that the usual steepness counts for
+_PRIOR = 5.0  # values above the shoulder that the usual steepness counts for
 
 
 class Range(NamedTuple):
@@ -59,14 +59,14 @@ def tail_of(counts: Sequence[float], known: Range) -> Tail:
     for count in counts:
         total += count
     above, excess, cut_bin, cut_above = 0.0, 0.0, -1, 0.0
-    shoulder_above = shoulder_excess = -1.0
+    shoulder_found, shoulder_above, shoulder_excess = False, 0.0, 0.0
     table = [0.0] * BINS
     for at in range(BINS - 1, -1, -1):
         count = counts[at]
         if cut_bin < 0 and above + count > _TAIL * total:
             cut_bin, cut_above = at, above
-        if shoulder_above < 0.0 and above + count > known.shoulder * total:
-            shoulder_above, shoulder_excess = above, excess
+        if not shoulder_found and above + count > known.shoulder * total:
+            shoulder_found, shoulder_above, shoulder_excess = True, above, excess
         if cut_bin >= 0:
             share = (above + 0.5 * count + 0.5) / (total + 1.0)
             found = -ln(share) - 1.0
