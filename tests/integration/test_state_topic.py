@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -283,6 +285,22 @@ async def test_what_a_standby_holds_is_of_no_use_under_other_rules_behind_damage
     writing.restart(-1, -1, Engine(PROGRAM))
     await write()
     assert (await following.restored(writing)).engine.dump() == writing.engine.dump()
+
+
+async def test_a_standby_lets_go_what_it_followed_by_other_rules(writing: Writing, following: Following) -> None:
+    writing.pay(3)
+    await writing.everything()
+    await following.until(3)
+    engine = weakref.ref(following.standby._followed[PARTITION].restoring.engine)
+    gc.disable()
+    try:
+        following.program = Program(PROGRAM.ruleset)
+        async with asyncio.timeout(30):
+            while engine() is not None:  # noqa: ASYNC110  # nothing says when it is gone
+                await asyncio.sleep(0.05)
+    finally:
+        gc.enable()
+    await following.until(3)
 
 
 async def test_operators_see_what_states_there_are_and_have_them_built_again(installation: Installation) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -257,6 +259,25 @@ async def test_a_partition_whose_state_another_worker_wrote_meanwhile_is_restore
     setting.states.of_others = 1
     assert await setting.take_over(P0, group=group)
     assert setting.states.restored == [0, 0]
+
+
+async def test_a_state_that_others_have_now_is_let_go_though_python_makes_no_full_collection(
+    setting: Setting,
+) -> None:
+    group = Group()
+    await setting.take_over(P0, P1, group=group)
+    engines = [weakref.ref(setting.assignment._held[tp]._engine) for tp in (P0, P1)]
+    gc.disable()
+    try:
+        setting.assignment.give_back([P0, P1])
+        assert await setting.take_over(P0, group=group)
+        assert [each() is None for each in engines] == [False, True]
+        setting.assignment.give_back([P0])
+        setting.states.of_others = 1
+        assert await setting.take_over(P0, group=group)
+        assert engines[0]() is None
+    finally:
+        gc.enable()
 
 
 async def test_what_is_needed_of_states_no_more_is_deleted_now_and_then(

@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from treasury_watch.adapters.history import HistoryError, feeds_of
 from treasury_watch.adapters.kafka.assignment import Assignment
+from treasury_watch.adapters.kafka.collector import QUIET_SECONDS, Collector
 from treasury_watch.adapters.kafka.connection import BrokerError, faust_credentials, what_keeps_us_away
 from treasury_watch.adapters.kafka.control.inputs import ControlInputs
 from treasury_watch.adapters.kafka.control.steering import Steering
@@ -140,6 +141,13 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
             await assignment.judge(batch)
 
     app.timer(KEEP_ALIVE_SECONDS)(assignment.keep_alive)
+
+    collector = Collector()
+
+    async def collect() -> None:
+        collector.look(sum(assignment.positions().values()))
+
+    app.timer(QUIET_SECONDS)(collect)
 
     async def write_state() -> None:
         while not app.should_stop:

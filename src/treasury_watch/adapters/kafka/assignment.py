@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
@@ -81,6 +82,7 @@ class Assignment:
         """
         this_round = self._rounds
         started, messages = monotonic(), 0
+        given_back, kept = len(self._given_back), 0
         tps = sorted(assigned)
         if tps and tps[-1].partition >= self._settings.partitions:
             raise BrokerError(
@@ -108,6 +110,7 @@ class Assignment:
                 if partition is not None and await self._is_as_left(partition, end, course):
                     partition.publisher = publishers[tp.partition]
                     partition.applying = await course.applying(end)
+                    kept += 1
                 else:
                     partition, count = await self._made(
                         tp, begin, end, publishers[tp.partition], course, lambda: self._rounds != this_round
@@ -124,6 +127,8 @@ class Assignment:
                 consumer.batch_done(tp, partition.position)
         self._given_back.clear()
         self._steering.hold({tp.partition: held.applying for tp, held in self._held.items() if held.applying})
+        if kept < given_back:
+            gc.collect()  # the states of the others hang in cycles; nothing is judged meanwhile
         self._metrics.rebuilt(messages, monotonic() - started)
         self.ready = True
         log.info("partitions held: %s", ", ".join(str(tp.partition) for tp in tps) or "none")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -323,7 +322,6 @@ class Partition:
         if shadow is None or self._shadow is not None:
             return
         await asyncio.to_thread(shadow.prepare)
-        gc.freeze()  # as when the worker starts: no collection is to go through what was imported
         if self._shadow is None and self.program.model == shadow.block:
             self._shadow = shadow
             self._engine.on_scored = lambda key, scored: self._scored.append((key, scored))

@@ -7,6 +7,7 @@ rules, damage, a reset), it is dropped and begun again, and `restore` reads ever
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -93,9 +94,12 @@ class Standby:
 
     async def _choose(self, program: Program, numbers: Collection[int]) -> None:
         """Begins what is wanted, and drops what is not."""
-        for number, each in list(self._followed.items()):
-            if number not in numbers or each.program is not program:
-                del self._followed[number]
+        dropped = [at for at, each in self._followed.items() if at not in numbers or each.program is not program]
+        for number in dropped:
+            del self._followed[number]
+        if dropped:
+            self._read = {}
+            gc.collect()  # states hang in cycles
         for number in sorted(numbers):
             if number not in self._followed and monotonic() >= self._not_before.get(number, 0.0):
                 self._not_before[number] = monotonic() + _AGAIN_SECONDS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import socket
 from contextlib import suppress
@@ -15,6 +14,7 @@ from treasury_watch.adapters.approvals import ApprovalError, Approvals, approval
 from treasury_watch.adapters.bundles import BundleError
 from treasury_watch.adapters.history import HistoryError
 from treasury_watch.adapters.kafka.app import App, create_app
+from treasury_watch.adapters.kafka.collector import collect_the_young_only
 from treasury_watch.adapters.kafka.connection import NoAnswer, what_keeps_us_away
 from treasury_watch.adapters.kafka.control.beginning import begin
 from treasury_watch.adapters.kafka.ending import end_at_last
@@ -58,7 +58,7 @@ def run_worker(settings: Settings) -> int:
         log.warning("TREASURY_WATCH_STATUS_PAGE is true: who reaches the web port can read held payments on /status")
     if not settings.idempotence:
         log.warning("TREASURY_WATCH_IDEMPOTENCE is false: nothing shuts out a worker that was replaced and comes back")
-    gc.freeze()  # what is loaded by now stays: a full collection that goes through it stops the worker for tens of ms
+    collect_the_young_only()
     return _run(app)
 
 
