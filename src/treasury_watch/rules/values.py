@@ -59,12 +59,12 @@ def sub_exact(left: Number | None, right: Number | None) -> Number | None:
 
 def mul_exact(*values: Number | None) -> Number | None:
     """The product; missing if a part is."""
-    result: Number = 1
+    result: Number | None = None
     for value in values:
         if value is None:
             return None
-        result *= value
-    return simplest(Fraction(result))
+        result = value if result is None else result * value
+    return simplest(result) if isinstance(result, Fraction) else result
 
 
 def div_exact(left: Number | None, right: Number | None) -> Number | None:
