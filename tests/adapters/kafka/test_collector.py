@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from treasury_watch.adapters.kafka.collector import (
-    BUSY_SECONDS,
+    BUSY_FACTOR,
     QUIET_SECONDS,
     REST_SECONDS,
     Collector,
@@ -62,7 +62,18 @@ def test_it_collects_when_it_is_quiet_and_rests_then() -> None:
 
 
 def test_while_payments_come_it_collects_once_an_hour() -> None:
-    assert Looked().seconds_until_it_collects(5) == BUSY_SECONDS
+    assert Looked().seconds_until_it_collects(5) == BUSY_FACTOR * REST_SECONDS == 3600
+
+
+def test_one_that_took_long_is_followed_by_a_long_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = Looked()
+
+    def slowly() -> None:
+        looked.clock.now += 4.0
+
+    monkeypatch.setattr(gc, "collect", slowly)
+    assert looked.seconds_until_it_collects(0) == REST_SECONDS + 4.0
+    assert looked.seconds_until_it_collects(0) == 4_000.0 + 4.0
 
 
 def test_the_first_second_without_payments_is_enough_once_it_has_rested() -> None:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from time import monotonic
 
 QUIET_SECONDS = 1.0  # without a payment: nobody waits
-REST_SECONDS = 600.0  # between two full collections at least, when it is quiet
-BUSY_SECONDS = 3600.0  # and at most, when it never is
+REST_SECONDS = 600.0  # between two full collections at least
+REST_FACTOR = 1000.0  # and so many times as long as the last one took
+BUSY_FACTOR = 6.0  # rests after which one is made though it was never quiet
 _NEVER = 2**31 - 1  # collections of what is less young before Python would make a full one
 
 
@@ -30,13 +31,16 @@ class Collector:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._made_at = clock()
+        self._rest = REST_SECONDS
         self._position: int | None = None
 
     def look(self, position: int) -> bool:
         """To be called every `QUIET_SECONDS` with what grows by what is judged; whether everything was collected."""
         quiet, self._position = position == self._position, position
-        if self._clock() - self._made_at < (REST_SECONDS if quiet else BUSY_SECONDS):
+        began = self._clock()
+        if began - self._made_at < (self._rest if quiet else self._rest * BUSY_FACTOR):
             return False
         gc.collect()
         self._made_at = self._clock()
+        self._rest = max(REST_SECONDS, REST_FACTOR * (self._made_at - began))
         return True
