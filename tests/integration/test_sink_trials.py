@@ -61,12 +61,14 @@ def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + MOST_SECONDS
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.002)
 
 
 def test_killed_at_random_moments_it_writes_what_it_would_have_written_undisturbed(server: Server) -> None:
     undisturbed, disturbed = database(server), database(server)
+    began = time.monotonic()
     sink_stream.run(undisturbed)
+    whole = time.monotonic() - began
     expected = content(undisturbed)
     positions = {
         (record.topic, record.partition, record.offset) for each in sink_stream.stream().values() for record in each
@@ -92,7 +94,7 @@ def test_killed_at_random_moments_it_writes_what_it_would_have_written_undisturb
             fell += 1
             sink.join(chance.uniform(0, 1))
             server.start()
-        sink.join(chance.uniform(0, 0.3))
+        sink.join(chance.uniform(0, whole / 10))  # so that it is killed several times, however fast the machine is
         if sink.exitcode is not None:
             break  # it was quicker than we are
         sink.kill()
