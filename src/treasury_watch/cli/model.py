@@ -161,10 +161,11 @@ def explain(
         return
     paid = found.instruction
     payee = paid.payee_name or paid.payee_account or "–"
+    where = f"，第 {found.line:,} 行" if language is Language.zh else f"; line {found.line:,}"
     typer.echo(
         on_one_line(
             f"{instruction_id}: {paid.event_time.astimezone(zone):%Y-%m-%d %H:%M}, {paid.budget_unit} → {payee}, "
-            f"{paid.currency or 'CNY'} {paid.amount}; line {found.line:,}"
+            f"{paid.currency or 'CNY'} {paid.amount}{where}"
         )
     )
     _show_explanation(result, language)
@@ -395,7 +396,10 @@ def _show_explanation(result: dict[str, Any], language: Language) -> None:
             (f"{each['share']:.0%}", each["feature"], f"{each['value']:.2f}", _reason(each, language))
             for each in result["drivers"]
         ]
-        show_table(("share", "feature", "value", "reason"), rows, title="Reasons")
+        if language is Language.zh:
+            show_table(("占比", "特征", "值", "原因"), rows, title="理由")
+        else:
+            show_table(("share", "feature", "value", "reason"), rows, title="Reasons")
 
 
 def _reason(driver: dict[str, Any], language: Language) -> str:
