@@ -121,13 +121,16 @@ class Worker:
 
 
 class Fleet:
-    """The workers of one group. What stops by itself is started again a second later, and noted in `restarts`."""
+    """The workers of one group, all started with one command. What stops by itself is started again a second later, and
+    noted in `restarts`.
+    """
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, command: Sequence[str]) -> None:
         self.settings = settings
         self.workers: list[Worker] = []
         self.restarts: list[str] = []
         self._folder = folder
+        self._command = command
         self._watching: list[asyncio.Task[None]] = []
         self._closing = False
 
@@ -136,7 +139,7 @@ class Fleet:
         """The workers that run, or are stopped and may go on."""
         return [worker for worker in self.workers if worker.lives and not worker.ended]
 
-    async def start(self, command: Sequence[str] = WORKER, broker: str | None = None) -> Worker:
+    async def start(self, broker: str | None = None) -> Worker:
         """Starts a worker; `broker` is where it finds the broker, if not where the settings say."""
         number = len(self.workers)
         settings = self.settings.model_copy(update={"web_port": free_port()})
@@ -148,7 +151,7 @@ class Fleet:
             sys.executable,
             "-X",
             "faulthandler",
-            *command,
+            *self._command,
             cwd=SCRIPTS,
             env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | own,
             stdin=asyncio.subprocess.DEVNULL,
@@ -158,7 +161,7 @@ class Fleet:
         )
         worker = Worker(number, process, settings.web_port, log)
         self.workers.append(worker)
-        self._watching.append(asyncio.create_task(self._watch(worker, command, broker)))
+        self._watching.append(asyncio.create_task(self._watch(worker, broker)))
         return worker
 
     async def ready(self, limit: float, least: int = 1) -> None:
@@ -184,7 +187,7 @@ class Fleet:
                     worker.kill()
             await asyncio.gather(*self._watching, return_exceptions=True)
 
-    async def _watch(self, worker: Worker, command: Sequence[str], broker: str | None) -> None:
+    async def _watch(self, worker: Worker, broker: str | None) -> None:
         assert worker.process.stdout is not None, "it is a pipe"
         with worker.log.open("wb") as log:
             while data := await worker.process.stdout.read(65_536):
@@ -199,7 +202,7 @@ class Fleet:
             return
         await asyncio.sleep(RESTART_SECONDS)
         if not self._closing:
-            await self.start(command, broker)
+            await self.start(broker)
 
 
 def _last_words(worker: Worker) -> str:

@@ -234,7 +234,7 @@ async def clock(scene: Scene) -> None:
     """The clocks of the workers jump by hours, each by itself; one is killed meanwhile."""
     await scene.moment(1.0, 4.0)
     await scene.kill(scene.someone())
-    await scene.fleet.start(CLOCK)
+    await scene.fleet.start()
     await scene.moment(2.0, 5.0)
 
 

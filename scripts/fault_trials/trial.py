@@ -64,7 +64,7 @@ class Outcome:
 async def run(kind: str, seed: int, broker: Broker, folder: Path, command: tuple[str, ...] | None = None) -> Outcome:
     """Runs a trial; everything in it but the machine's own pace follows from kind and seed.
 
-    `command` starts workers in place of the kind's own. The folder with the workers' logs goes if the trial passes.
+    `command` starts all workers in place of the kind's own. The folder with the workers' logs goes if the trial passes.
     """
     chance = Random(f"{kind} {seed}")
     outcome = Outcome(
@@ -111,7 +111,7 @@ async def _disturbed(
     def log(what: str) -> None:
         outcome.done.append(f"{time.monotonic() - started:6.2f} s  {what}")
 
-    fleet = Fleet(settings, folder)
+    fleet = Fleet(settings, folder, command or kind.command)
     proxies = [Proxy(broker.address) for _ in range(outcome.workers if kind.proxied else 0)]
     load = Load(settings, messages(outcome.seed, settings.partitions), outcome.rate)
     inputs = Inputs(settings, RULE_SETS, chance)
@@ -121,7 +121,7 @@ async def _disturbed(
         for number in range(outcome.workers):
             if proxies:
                 await proxies[number].start()
-            await fleet.start(command or kind.command, proxies[number].address if proxies else None)
+            await fleet.start(proxies[number].address if proxies else None)
         await fleet.ready(START_SECONDS, least=outcome.workers)
         log("all workers are ready")
         least = asyncio.create_task(asyncio.sleep(LOAD_SECONDS))
