@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -364,3 +366,16 @@ def test_a_damaged_body_under_a_good_header_is_refused_as_such() -> None:
             Engine.load(program, msgspec.msgpack.encode([*header, scopes]))
     with pytest.raises(StateError, match="damaged"):
         Engine.load(program, msgspec.msgpack.encode([*header[:1], [0, ["no reach"]], header[2], {}]))
+
+
+def test_what_the_rules_before_remembered_is_free_at_once() -> None:
+    engine = Engine(EVERYTHING)
+    engine.assess([pay(number) for number in range(10)])
+    engine.absorb()
+    state = weakref.ref(engine.state)
+    gc.disable()
+    try:
+        engine.switch(program_of(max_lateness=timedelta(0)))
+        assert state() is None
+    finally:
+        gc.enable()

@@ -257,16 +257,6 @@ class Restoring:
         self._parts: list[list[Any]] = []  # of what has not ended
         self._layout: Layout | None = None
         self._since: dict[str, list[int]] = {}  # of each scope, by the series of the layout
-        self._kinds: dict[int, Callable[..., None]] = {
-            SCOPE: self._take_scope,
-            IDS: self._take_ids,
-            ENTRIES: self._take_entries,
-            WHOLE: self._end,
-            RULES: self._change_rules,
-            SINCE: self._take_since,
-            MODEL: self._take_model,
-            ENTITIES: self._take_entities,
-        }
 
     def take(self, record: bytes) -> None:
         """Takes the next record. Raises StateError when it is not what was written, or not the next; the state is then
@@ -334,10 +324,10 @@ class Restoring:
     def _take_parts(self) -> None:
         parts, self._parts = self._parts, []
         for kind, *cells in parts:
-            take = self._kinds.get(kind)
+            take = _KINDS.get(kind)
             if take is None:
                 raise StateError(f"a record of the unknown kind {kind}")
-            take(*cells)
+            take(self, *cells)
 
     def _begin(self, version: int, *cells: Any) -> None:
         if version != VERSION:
@@ -433,6 +423,19 @@ class Restoring:
             for what, effect in told:
                 tell(scope, what, effect)
         self._effects.clear()
+
+
+# Of the class and not of each object, which would then hang in a cycle with a whole state.
+_KINDS: dict[int, Callable[..., None]] = {
+    SCOPE: Restoring._take_scope,
+    IDS: Restoring._take_ids,
+    ENTRIES: Restoring._take_entries,
+    WHOLE: Restoring._end,
+    RULES: Restoring._change_rules,
+    SINCE: Restoring._take_since,
+    MODEL: Restoring._take_model,
+    ENTITIES: Restoring._take_entities,
+}
 
 
 def _repeats(body: list[Any]) -> bool:

@@ -346,7 +346,7 @@ class State:
             if not self._keys:
                 place = next(self._places, None)
                 if place is None:
-                    self._places = self._round()
+                    self._places = _round(list(self.scopes.values()))
                     place = next(self._places, None)
                     if place is None:
                         return
@@ -379,13 +379,6 @@ class State:
                         for symbol in gone:
                             scope.symbols.release(symbol)
 
-    def _round(self) -> Iterator[tuple[Scope, int]]:
-        """Every series of every scope that holds any key, once."""
-        for scope in list(self.scopes.values()):
-            for index, keyed in enumerate(scope.series):
-                if keyed:
-                    yield scope, index
-
     # --- counting ---
 
     def size(self) -> int:
@@ -415,6 +408,14 @@ class State:
                 for entries in keyed.values()
             ),
         }
+
+
+def _round(scopes: Sequence[Scope]) -> Iterator[tuple[Scope, int]]:
+    """Every series of every scope that holds any key, once. No method: a state would hang in a cycle with its round."""
+    for scope in scopes:
+        for index, keyed in enumerate(scope.series):
+            if keyed:
+                yield scope, index
 
 
 def tell(scope: Scope, what: int, effect: Effect) -> None:

@@ -280,6 +280,54 @@ async def test_a_state_that_others_have_now_is_let_go_though_python_makes_no_ful
         gc.enable()
 
 
+async def test_a_state_is_let_go_also_where_the_take_over_that_found_it_of_no_use_was_broken_off(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = Group()
+    await setting.take_over(P0, P1, group=group)
+    engines = [weakref.ref(setting.assignment._held[tp]._engine) for tp in (P0, P1)]
+    restore = setting.states.restore
+
+    async def broken_off(*given: Any) -> Restored | None:
+        setting.assignment.give_back([])
+        return await restore(*given)
+
+    gc.disable()
+    try:
+        setting.assignment.give_back([P0, P1])
+        setting.states.of_others = 1
+        with monkeypatch.context() as patch:
+            patch.setattr(setting.states, "restore", broken_off)
+            assert not await setting.take_over(P0, P1, group=group)
+        assert await setting.take_over(P0, P1, group=group)
+        assert [each() is None for each in engines] == [True, True]
+    finally:
+        gc.enable()
+
+
+async def test_windows_that_are_built_again_leave_nothing_of_those_before(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def rebuilt(partition: Partition, position: int, *_: Any) -> int:
+        partition.position = position
+        return position
+
+    monkeypatch.setattr(assignment, "rebuild", rebuilt)
+    await setting.take_over(P0, group=Group())
+    await setting.judge(P0, 0)
+    engine = weakref.ref(setting.assignment._held[P0]._engine)
+    gc.disable()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(Partition, "fed_again", lambda self, records: 1)
+            await setting.judge(P0, 1)
+        assert engine() is None
+    finally:
+        gc.enable()
+    await setting.judge(P0, 2)
+    assert not setting.failures
+
+
 async def test_what_is_needed_of_states_no_more_is_deleted_now_and_then(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,9 +145,12 @@ def create_app(settings: Settings, inputs: ControlInputs) -> App:
     collector = Collector()
 
     async def collect() -> None:
-        collector.look(sum(assignment.positions().values()))
+        while not app.should_stop:
+            await asyncio.sleep(QUIET_SECONDS)
+            if assignment.ready:  # or payments wait for partitions that are being taken over
+                collector.look(sum(assignment.positions().values()))
 
-    app.timer(QUIET_SECONDS)(collect)
+    app.task(collect)
 
     async def write_state() -> None:
         while not app.should_stop:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
@@ -82,7 +81,6 @@ class Assignment:
         """
         this_round = self._rounds
         started, messages = monotonic(), 0
-        given_back, kept = len(self._given_back), 0
         tps = sorted(assigned)
         if tps and tps[-1].partition >= self._settings.partitions:
             raise BrokerError(
@@ -110,8 +108,9 @@ class Assignment:
                 if partition is not None and await self._is_as_left(partition, end, course):
                     partition.publisher = publishers[tp.partition]
                     partition.applying = await course.applying(end)
-                    kept += 1
                 else:
+                    if partition is not None:
+                        partition.let_go()
                     partition, count = await self._made(
                         tp, begin, end, publishers[tp.partition], course, lambda: self._rounds != this_round
                     )
@@ -121,14 +120,16 @@ class Assignment:
             except (HistoryError, StateDamaged, BrokerError, PublishError, Fenced) as error:
                 self._fail(error)
             if self._rounds != this_round or self._failed or partition is None:
+                if partition is not None:
+                    partition.let_go()
                 return False
             self._hold(tp, partition, consumer)
             if partition.position > end:  # written by a predecessor who did not come to committing it
                 consumer.batch_done(tp, partition.position)
+        for left in self._given_back.values():
+            left.let_go()
         self._given_back.clear()
         self._steering.hold({tp.partition: held.applying for tp, held in self._held.items() if held.applying})
-        if kept < given_back:
-            gc.collect()  # the states of the others hang in cycles; nothing is judged meanwhile
         self._metrics.rebuilt(messages, monotonic() - started)
         self.ready = True
         log.info("partitions held: %s", ", ".join(str(tp.partition) for tp in tps) or "none")
@@ -238,20 +239,23 @@ class Assignment:
         old.applying = None  # what comes on from now on is for the new one
         await old.idle()
         consumer = self._consumers[tp]
+        partition: Partition | None = None
         try:
             begin = dict(await consumer.earliest_offsets(tp))[tp]
             partition = self._new(tp, begin, old.publisher, Engine(old.program))
             course = (await self._steering.taken({tp.partition: begin}))[tp.partition]
             await self._make_whole(partition, begin, old.position, course, lambda: self._held.get(tp) is not old)
             partition.applying = await course.applying(old.position)
-            if self._held.get(tp) is not old:
-                return None
-            await partition.write_from_now_on(0 if old.last_record is None else old.last_record + 1)
+            if self._held.get(tp) is old:
+                await partition.write_from_now_on(0 if old.last_record is None else old.last_record + 1)
         except (HistoryError, BrokerError, PublishError, Fenced) as error:
             self._fail(error)
-        if self._held.get(tp) is not old:
+        if partition is None or self._held.get(tp) is not old:
+            if partition is not None:
+                partition.let_go()
             return None
         self._hold(tp, partition, consumer)
+        old.let_go()
         return partition
 
     async def _check_there(self, tp: TP, position: int, begin: int, publisher: Publisher) -> None:
@@ -278,8 +282,8 @@ class Assignment:
     async def _made(
         self, tp: TP, begin: int, end: int, publisher: Publisher, course: Course, abandoned: Callable[[], bool]
     ) -> tuple[Partition | None, int]:
-        """A partition as it was left by whoever had it, and how many messages were read again for it; `None` when that
-        was abandoned.
+        """A partition as it was left by whoever had it, and how many messages were read again for it; `None`, or one
+        that is not whole, when that was abandoned.
 
         History that was fed is not in any state that was written before, so with it windows are always rebuilt.
         """
@@ -303,7 +307,7 @@ class Assignment:
         partition = self._new(tp, begin, publisher, Engine(await course.program_at(end)))
         count = await self._make_whole(partition, begin, end, course, abandoned)
         if abandoned():
-            return None, count
+            return partition, count
         partition.applying = await course.applying(partition.position)
         number = await self._states.last_number(tp.partition)
         await partition.write_from_now_on(0 if number is None else number + 1)

@@ -203,6 +203,13 @@ class Partition:
         self._engine.absorb()
         self.position = records[-1].offset + 1
 
+    def let_go(self) -> None:
+        """Judges, applies and writes nothing any more, and forgets its state: only a collection would find that."""
+        self._failed = True
+        self._log = self._shadow = self.applying = None
+        self._engine.state.recorder = None  # it refers to the state
+        self._engine = Engine(self.program)
+
     async def judge(self, batch: Batch) -> None:
         """Judges a batch and hands its outcomes to the producer, then returns; the brokers' answer is waited for aside.
 

@@ -7,7 +7,6 @@ rules, damage, a reset), it is dropped and begun again, and `restore` reads ever
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ class Standby:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._followed: dict[int, Followed] = {}
-        self._read: dict[int, Followed] = {}  # what the consumer stands in
+        self._moved = True  # the consumer does not stand in what is followed
         self._not_before: dict[int, float] = {}
 
     @property
@@ -58,7 +57,7 @@ class Standby:
 
     def take(self, number: int, program: Program) -> Followed | None:
         """What was followed of a partition, which is not followed from now on; `None` if it is of no use."""
-        followed = self._followed.pop(number, None)
+        followed = self._drop(number)
         if followed is None or followed.program is not program or not followed.restoring.whole:
             return None
         return followed
@@ -68,7 +67,7 @@ class Standby:
         while True:
             try:
                 async with reader(self._settings, [], _POLL_MS) as consumer:
-                    self._read = {}
+                    self._moved = True
                     while True:
                         await self._step(consumer, wanted)
             except BrokerError as error:
@@ -82,11 +81,11 @@ class Standby:
         if not self._followed:
             await asyncio.sleep(_POLL_MS / 1000)
             return
-        if self._read != self._followed:
-            self._read = dict(self._followed)
-            consumer.assign([self._tp(number) for number in self._read])
-            for number, each in self._read.items():
+        if self._moved:
+            consumer.assign([self._tp(number) for number in self._followed])
+            for number, each in self._followed.items():
                 consumer.seek(self._tp(number), each.next)
+            self._moved = False
         for tp, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
             for record in records:
                 self._take_in(tp.partition, record)
@@ -96,10 +95,7 @@ class Standby:
         """Begins what is wanted, and drops what is not."""
         dropped = [at for at, each in self._followed.items() if at not in numbers or each.program is not program]
         for number in dropped:
-            del self._followed[number]
-        if dropped:
-            self._read = {}
-            gc.collect()  # states hang in cycles
+            self._drop(number)
         for number in sorted(numbers):
             if number not in self._followed and monotonic() >= self._not_before.get(number, 0.0):
                 self._not_before[number] = monotonic() + _AGAIN_SECONDS
@@ -108,6 +104,7 @@ class Standby:
                 begin = None if last is None else newest_whole(last)
                 if begin is not None:
                     self._followed[number] = Followed(program, Restoring(program), begin)
+                    self._moved = True
 
     def _take_in(self, number: int, record: Any) -> None:
         followed = self._followed.get(number)
@@ -119,10 +116,14 @@ class Standby:
             followed.restoring.take(record.value or b"")
         except StateError as error:
             log.info("partition %d: its state is not followed from offset %d on: %s", number, record.offset, error)
-            del self._followed[number]
+            self._drop(number)
             return
         followed.next = record.offset + 1
         followed.restoring.engine.state.forget(_FORGET)
+
+    def _drop(self, number: int) -> Followed | None:
+        self._moved = True
+        return self._followed.pop(number, None)
 
     def _tp(self, number: int) -> TopicPartition:
         return TopicPartition(self._settings.topic("state"), number)
