@@ -2,7 +2,8 @@
 
 Reference counts free what is forgotten; the collector is for cycles of which nothing else knows any more. A full
 collection goes through everything that is remembered, and stops the worker for as long as that takes: some 0.1 s with
-200,000 payments, more with more. So what is young is collected as always, and everything only when nobody waits.
+200,000 payments, more with more. So what is young is collected as always, and everything when nobody waits, or else
+once in an hour or more.
 """
 
 from __future__ import annotations

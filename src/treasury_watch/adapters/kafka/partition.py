@@ -365,10 +365,10 @@ class Partition:
             await acknowledged(sent)
             self._engine.absorb()
             self.position = batch.next_offset
-            if self._log is None:
-                batch.done()
-            else:
+            if self._log is not None or self._failed:  # in a state that is not written yet, or never will be
                 self._undone = batch
+            else:
+                batch.done()
             published = [self.publisher.unpublished(each) for each in judged]
             self._count(published)
             if self.on_published is not None:
