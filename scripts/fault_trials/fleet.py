@@ -29,13 +29,16 @@ class Stuck(Exception):
 
 @dataclass
 class Worker:
-    """A worker process with its log. `ended` says that a disturbance ended it, and that nobody is to start it again."""
+    """A worker process with its log. `ended` says that a disturbance ended it, and that nobody is to start it again;
+    `killed`, that one killed it, maybe while another waited for its end.
+    """
 
     number: int
     process: asyncio.subprocess.Process
     port: int
     log: Path
     ended: bool = False
+    killed: bool = False
     stopped: bool = False
 
     @property
@@ -43,7 +46,7 @@ class Worker:
         return self.process.returncode is None
 
     def kill(self) -> None:
-        self.ended = True
+        self.ended = self.killed = True
         self._signal(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -72,7 +75,7 @@ class Worker:
             status = await asyncio.wait_for(self.process.wait(), limit)
         except TimeoutError:
             raise Stuck(f"worker {self.number} did not end within {limit:.0f} s of SIGTERM") from None
-        if status not in (0, -signal.SIGTERM):  # the latter before it was up
+        if status not in (0, -signal.SIGTERM) and not self.killed:  # by SIGTERM itself before it was up
             raise Stuck(f"worker {self.number} ended with status {status} after SIGTERM: {_last_line(self)}")
 
     def fill_disk(self) -> None:

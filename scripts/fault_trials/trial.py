@@ -114,7 +114,7 @@ async def _disturbed(
     fleet = Fleet(settings, folder, command or kind.command)
     proxies = [Proxy(broker.address) for _ in range(outcome.workers if kind.proxied else 0)]
     load = Load(settings, messages(outcome.seed, settings.partitions), outcome.rate)
-    inputs = Inputs(settings, RULE_SETS, chance)
+    inputs = Inputs(settings, RULE_SETS, Random(f"{outcome.kind} {outcome.seed} inputs"))
     watch = Watch(settings)
     positions = Positions(settings)
     try:
