@@ -93,13 +93,14 @@ class Installation:
     async def topics(self) -> None:
         await create_topics(self.settings)
 
-    def worker(self, **overrides: Any) -> Worker:
+    def worker(self, command: Sequence[str] = ("-m", "treasury_watch", "worker"), **overrides: Any) -> Worker:
+        """Starts one; `command` is what Python is given to run."""
         settings = self.settings.model_copy(update={"web_port": free_port(), **overrides})
         own = {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.model_dump(exclude_none=True).items()}
         log = self.folder / f"worker-{len(self.workers)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "treasury_watch", "worker"],
+                [sys.executable, *command],
                 env={**os.environ, **own},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

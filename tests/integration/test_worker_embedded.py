@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.builders import make_instruction
 from tests.integration.installation import Installation, headers_of, payments, until, value_of
 from treasury_watch.adapters.kafka.partitioner import partitioner_of
 from treasury_watch.adapters.wire import encode_instruction
+
+FULL_COLLECTIONS = 'python_gc_collections_total{generation="2"}'
+EAGER = """
+import gc
+from treasury_watch.adapters.kafka import collector, worker
+
+def run(app, before=worker._run):
+    if gc.get_threshold()[2] > 1_000_000 and gc.get_freeze_count():
+        print("and Python none of itself", flush=True)
+    return before(app)
+
+worker._run = run
+collector.REST_SECONDS = collector.REST_FACTOR = 0.0  # every quiet second
+from treasury_watch.cli import main
+main()
+"""
 
 
 async def test_every_payment_gets_one_decision_and_those_above_pass_get_a_case(embedded: Installation) -> None:
@@ -72,6 +89,18 @@ async def test_fields_that_the_contract_does_not_know_are_counted_and_are_no_rea
     await _decided(embedded, b"UNKNOWN")
     found = await _counted(embedded, lambda found: found["treasury_watch_unknown_fields_total"] >= 2)
     assert found["treasury_watch_unknown_fields_total"] == 2
+
+
+async def test_a_worker_collects_its_garbage_when_nobody_waits_and_not_of_itself(broker: str, tmp_path: Path) -> None:
+    eager = Installation.on(broker, tmp_path, "eager", idempotence=False)
+    await eager.topics()
+    try:
+        worker = await eager.worker(["-c", EAGER, "worker"]).ready()
+        before = worker.metrics()[FULL_COLLECTIONS]
+        await until(lambda: worker.metrics().get(FULL_COLLECTIONS, 0) > before + 1)
+        assert worker.text().count("and Python none of itself") == 1
+    finally:
+        eager.close()
 
 
 async def test_sigterm_commits_what_was_judged_and_leaves_with_status_0(embedded: Installation) -> None:

@@ -117,7 +117,9 @@ def evaluate(
 def explain(
     instruction_id: Annotated[str, typer.Argument(metavar="ID", help="Which payment; those before it are learned.")],
     on: On,
-    language: Annotated[Language, typer.Option("--lang", help="The language of the reasons.")] = Language.both,
+    language: Annotated[
+        Language, typer.Option("--lang", help="The language of headings and reasons; with both, headings are English.")
+    ] = Language.both,
     target: Target = None,
     partition_by: PartitionBy = None,
     rules: Rules = None,

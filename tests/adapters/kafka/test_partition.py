@@ -97,6 +97,20 @@ async def test_a_batch_is_done_when_it_is_acknowledged_and_not_before() -> None:
     assert (setting.done, setting.partition.position) == ([3], 3)
 
 
+async def test_a_batch_that_is_acknowledged_after_its_partition_was_let_go_is_not_done() -> None:
+    setting = Setting()
+    setting.outbox.acknowledge = False
+    await setting.judge(records(0, 3))
+    await asyncio.sleep(0.01)
+    setting.partition.let_go()
+    for answer in setting.outbox.answers:
+        answer.set_result(None)
+    await setting.partition.idle()
+    await setting.judge(records(3))
+    await setting.partition.idle()
+    assert (setting.done, setting.failures, len(setting.outbox.sent)) == ([], [], 1)
+
+
 async def test_what_was_published_is_told_when_it_is_acknowledged_and_what_was_there_already_is_not() -> None:
     setting = Setting()
     told: list[Judged] = []
