@@ -15,7 +15,10 @@ import pytest
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    KafkaConnectionError,
     KafkaError,
+    NodeNotReadyError,
+    RequestTimedOutError,
     TopicAuthorizationFailedError,
     UnknownError,
 )
@@ -187,6 +190,20 @@ def test_the_broker_that_refuses_is_told_rather_than_those_that_are_not_there(fi
     with server(tls(files / "broker.pem")) as address:
         settings = secured(files, bootstrap_servers=f"127.0.0.1:1,{address}", ssl_ca_file=None)
         assert str(no_answer(settings)).startswith(f"{address}: the broker's certificate is not trusted")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KafkaConnectionError("gone"), "no broker answers at 127.0.0.1:1"),
+        (NodeNotReadyError("none is known"), "no broker answers at 127.0.0.1:1"),
+        (RequestTimedOutError(), "127.0.0.1:1: no answer in time"),
+    ],
+)
+def test_what_time_may_mend_is_told_apart(error: KafkaError, told: str) -> None:
+    found = broker_error(load_settings(bootstrap_servers="127.0.0.1:1"), error)
+    assert isinstance(found, NoAnswer)
+    assert str(found) == told
 
 
 def test_when_nobody_is_there_all_are_named() -> None:

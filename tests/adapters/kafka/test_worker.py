@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
-from treasury_watch.adapters.kafka import ending
+from treasury_watch.adapters.approvals import Approvals
+from treasury_watch.adapters.kafka import ending, worker
 from treasury_watch.adapters.kafka.app import App
-from treasury_watch.adapters.kafka.connection import BrokerError
+from treasury_watch.adapters.kafka.connection import BrokerError, NoAnswer
+from treasury_watch.adapters.kafka.control.inputs import ControlInputs
 from treasury_watch.adapters.kafka.fencing import Fenced
 from treasury_watch.adapters.kafka.publisher import PublishError
+from treasury_watch.adapters.settings import load_settings
 
 HANGING = """
 import asyncio, logging, signal, sys, time
@@ -62,3 +67,47 @@ async def test_only_one_that_is_stopping_anyway_may_be_kept_from_publishing_with
     app.stop_loudly(error)
     await asyncio.sleep(0)
     assert app.reasons == ([] if told_to_stop and not isinstance(error, BrokerError) else [error])
+
+
+async def answers(*_: Any) -> bool:
+    return True
+
+
+async def test_brokers_that_are_gone_again_while_it_starts_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = [NoAnswer("no broker answers at b1:9092"), NoAnswer("b1:9092: no answer in time")]
+    settings, approvals = load_settings(), Approvals()
+    inputs = ControlInputs(settings, approvals)
+    places: list[str] = []
+
+    def place(name: str, result: Any) -> Callable[..., Awaitable[Any]]:
+        async def come_to(*_: Any) -> Any:
+            places.append(name)
+            if gone and (name == "begin" or len(gone) == 2):
+                raise gone.pop(0)
+            return result
+
+        return come_to
+
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "brokers_answer", answers)
+    monkeypatch.setattr(worker, "_check_brokers", place("check", None))
+    monkeypatch.setattr(worker, "begin", place("begin", inputs))
+    with caplog.at_level("WARNING"):
+        assert await worker._inputs(settings, approvals) is inputs
+    assert places == ["check", "check", "begin", "check", "begin"]
+    assert [each.getMessage() for each in caplog.records] == [
+        "waiting for brokers: no broker answers at b1:9092",
+        "waiting for brokers: b1:9092: no answer in time",
+    ]
+
+
+async def test_what_time_does_not_mend_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: Any) -> None:
+        raise BrokerError("login worker has no right to do this with the topic (t)")
+
+    monkeypatch.setattr(worker, "brokers_answer", answers)
+    monkeypatch.setattr(worker, "_check_brokers", refuse)
+    with pytest.raises(BrokerError, match="no right"):
+        await worker._inputs(load_settings(), Approvals())

@@ -18,6 +18,8 @@ from aiokafka.errors import (
     IllegalSaslStateError,
     KafkaConnectionError,
     KafkaError,
+    NodeNotReadyError,
+    RequestTimedOutError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
@@ -57,8 +59,10 @@ def no_answer(settings: Settings) -> BrokerError:
 
 def broker_error(settings: Settings, error: KafkaError) -> BrokerError:
     """What a client of the brokers ran into, in one line."""
-    if isinstance(error, KafkaConnectionError):
+    if isinstance(error, (KafkaConnectionError, NodeNotReadyError)):
         return no_answer(settings)
+    if isinstance(error, RequestTimedOutError):
+        return NoAnswer(f"{settings.bootstrap_servers}: no answer in time")
     for kind, what in _NO_RIGHT.items():
         if isinstance(error, kind):
             names = error.args[0] if error.args else ""

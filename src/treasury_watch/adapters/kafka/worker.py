@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from contextlib import suppress
 from typing import Any, cast
 
 import faust
@@ -17,10 +16,11 @@ from treasury_watch.adapters.kafka.app import App, create_app
 from treasury_watch.adapters.kafka.collector import collect_the_young_only
 from treasury_watch.adapters.kafka.connection import NoAnswer, what_keeps_us_away
 from treasury_watch.adapters.kafka.control.beginning import begin
+from treasury_watch.adapters.kafka.control.inputs import ControlInputs
 from treasury_watch.adapters.kafka.ending import end_at_last
 from treasury_watch.adapters.kafka.publish import payments_producer
 from treasury_watch.adapters.kafka.topics import advice, check_topics
-from treasury_watch.adapters.kafka.waiting import brokers_answer
+from treasury_watch.adapters.kafka.waiting import RETRY_SECONDS, brokers_answer
 from treasury_watch.adapters.logs import configure_logs
 from treasury_watch.adapters.secretfiles import SecretFileError
 from treasury_watch.adapters.settings import Settings
@@ -43,10 +43,10 @@ def run_worker(settings: Settings) -> int:
     _read_signing_key(settings)
     _make_data_dir(settings)
     settings = settings.model_copy(update={"web_port": _free_port(settings)})
-    if not asyncio.run(_brokers_are_ready(settings)):
-        return 0
     try:
-        inputs = asyncio.run(begin(settings, approvals))
+        inputs = asyncio.run(_inputs(settings, approvals))
+        if inputs is None:
+            return 0
         app = create_app(settings, inputs)
     except OSError as error:
         raise WorkerError(f"TREASURY_WATCH_RULES_DIR: {error}") from error
@@ -62,15 +62,20 @@ def run_worker(settings: Settings) -> int:
     return _run(app)
 
 
-async def _brokers_are_ready(settings: Settings) -> bool:
-    """Waits for brokers and finds what would keep the worker from working before Faust does, which would say so with a
-    stack trace; False when it was told to stop meanwhile.
+async def _inputs(settings: Settings, approvals: Approvals) -> ControlInputs | None:
+    """What there is to judge by, once brokers are there; None when it was told to stop before they were.
+
+    What would keep the worker from working is found before Faust does, which would say so with a stack trace. Brokers
+    that are gone again meanwhile are waited for as before.
     """
     while await brokers_answer(settings, what_keeps_us_away):
-        with suppress(NoAnswer):  # gone again: to be waited for as before
+        try:
             await _check_brokers(settings)
-            return True
-    return False
+            return await begin(settings, approvals)
+        except NoAnswer as error:
+            log.warning("waiting for brokers: %s", error)
+            await asyncio.sleep(RETRY_SECONDS)
+    return None
 
 
 async def _check_brokers(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from treasury_watch.adapters.approvals import Approvals
 from treasury_watch.adapters.bundles import Bundle, bundle_of, encode
-from treasury_watch.adapters.kafka.connection import BrokerError
+from treasury_watch.adapters.kafka.connection import BrokerError, NoAnswer
 from treasury_watch.adapters.kafka.control.applied import applied_log
 from treasury_watch.adapters.kafka.control.inputs import ControlInputs, Ready
 from treasury_watch.adapters.kafka.control.topic import send
@@ -73,6 +73,8 @@ async def _offer(settings: Settings, inputs: ControlInputs) -> None:
         return
     try:
         offset = await send(settings, "rules", bundle.ruleset.encode(), encode(bundle))
+    except NoAnswer:
+        raise
     except BrokerError as error:
         if current is None:
             raise BrokerError(f"{error}: have rules published by somebody who may, with rules publish") from error
