@@ -193,17 +193,18 @@ def test_one_id_of_two_jurisdictions_is_two_payments() -> None:
         ("HalfSpaceTrees:n_tree=3", "HalfSpaceTrees has no parameter 'n_tree': did you mean 'n_trees'?"),
         ("LODA:n_bins", "LODA:n_bins: expected key=number after the colon, found 'n_bins'"),
         ("LODA:n_bins=many", "LODA:n_bins=many: expected key=number after the colon, found 'n_bins=many'"),
+        ("HalfSpaceTrees:height=1.5", "HalfSpaceTrees:height=1.5: height is 1.5, expected a whole number from 1 to 15"),
+        ("HalfSpaceTrees:height=40", "HalfSpaceTrees:height=40: height is 40, expected a whole number from 1 to 15"),
+        ("LODA:n_bins=0", "LODA:n_bins=0: n_bins is 0, expected a whole number from 2 to 1,000"),
+        ("LODA:n_bins=1e400", "LODA:n_bins=1e400: n_bins is inf, expected a whole number from 2 to 1,000"),
+        ("OneClassSVM:nu=7", "OneClassSVM:nu=7: nu is 7, expected a number above 0, at most 1"),
+        ("OneClassSVM:nu=nan", "OneClassSVM:nu=nan: nu is nan, expected a number above 0, at most 1"),
         ("TailSurprise:target=2", "TailSurprise: target is 2, expected a number between 0 and 1"),
     ],
 )
 def test_wrong_names_and_parameters_are_told_with_the_nearest_right_one(said: str, told: str) -> None:
     with pytest.raises(DetectorError, match=f"^{re.escape(told)}$"):
         chosen(said, 0.01)
-
-
-def test_a_parameter_that_fails_in_use_only_is_found_before_the_file_is_read() -> None:
-    with pytest.raises(DetectorError, match=r"^LODA:n_bins=0: "):
-        chosen("LODA:n_bins=0", 0.01)
 
 
 def test_a_detectors_own_target_comes_before_that_of_all() -> None:

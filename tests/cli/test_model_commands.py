@@ -172,6 +172,43 @@ def test_the_page_is_written_beside_the_result(model: Runner, payments: Path, la
     assert "异常模型评估报告" in page.read_text(encoding="utf-8")
 
 
+def test_the_page_is_not_written_over_the_labels(model: Runner, payments: Path, labels: Path) -> None:
+    before = labels.read_bytes()
+    status, _, err = model("model", "evaluate", "--on", payments, "--labels", labels, "--html", labels)
+    assert (status, labels.read_bytes()) == (2, before)
+    assert "cannot write over the file that is being read" in err
+
+
+@pytest.mark.parametrize("said", ["", '{"instruction_id":"OTHER","kind":"planted"}\n', None])
+def test_labels_that_name_no_payment_are_told(model: Runner, payments: Path, labels: Path, said: str | None) -> None:
+    """Also the payments themselves, given as labels."""
+    labels.write_bytes(payments.read_bytes() if said is None else said.encode())
+    status, out, err = model("model", "evaluate", "--on", payments, "--labels", labels)
+    assert (status, err) == (1, f"{labels}: no label names a payment of {payments}\n")
+    assert "0 payments are labelled" in out
+
+
+def test_a_payment_of_the_far_future_is_told_by_those_that_are_too_late_for_it(model: Runner, payments: Path) -> None:
+    far = make_instruction(instruction_id="FAR", event_time=MONDAY + timedelta(days=40_000))
+    lines = payments.read_bytes().splitlines()
+    payments.write_bytes(b"\n".join([*lines[:-2], encode_instruction(far), *lines[-2:]]) + b"\n")
+    for command in (("evaluate",), ("inspect",), ("explain", ODD)):
+        _, _, err = model("model", *command, "--on", payments)
+        assert err.startswith("payments over 31 days older than the newest before them: 2, "), command
+    assert model("model", "explain", "PI-10", "--on", payments)[2] == ""
+
+
+def test_names_in_brackets_are_shown_as_they_are(model: Runner, tmp_path: Path) -> None:
+    path = tmp_path / "odd.jsonl"
+    names = ["a[/]", "[red]b[/red]", ":warning:"]
+    path.write_bytes(
+        b"\n".join(encode_instruction(make_instruction(instruction_id=each, jurisdiction=each)) for each in names)
+    )
+    status, out, err = model("model", "inspect", "--on", path)
+    assert (status, err) == (0, "")
+    assert all(each in out for each in names)
+
+
 def test_the_page_is_not_written_over_the_payments(model: Runner, payments: Path) -> None:
     before = payments.read_bytes()
     status, _, err = model("model", "evaluate", "--on", payments, "--html", payments)

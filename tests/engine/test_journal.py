@@ -464,7 +464,7 @@ def test_a_journal_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
     life = Life()
     life.rotate()
     monkeypatch.setattr(journal, "VERSION", 99)
-    with pytest.raises(StateError, match="journal of version 7; this engine reads version 99"):
+    with pytest.raises(StateError, match="journal of version 8; this engine reads version 99"):
         restored(life.records)
 
 

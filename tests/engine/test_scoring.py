@@ -157,6 +157,34 @@ def test_what_people_say_of_a_payment_is_kept_with_its_unit(disposition: Any, la
         assert model_of(told).units["U1"] != model_of(never).units["U1"]
 
 
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (("confirm", None), ("release", None)),
+        (("return", "true_alarm"), ("return", "false_alarm")),
+        (("return", "false_alarm"), ("confirm", None)),
+    ],
+)
+def test_what_people_correct_is_kept_as_they_said_last(first: Any, then: Any) -> None:
+    corrected, once = Engine(Program(RULES)), Engine(Program(RULES))
+    for engine in (corrected, once):
+        judged(engine, stream(100))
+        judged(engine, [pay(500, 30, "5000.00", purpose="hold", budget_unit="U1", payee_account="622200")])
+    journal, records = Journal(corrected), []
+    records += journal.rotate()
+    corrected.dispose("420100", "I500", "D1", *first)
+    records += journal.effects(101)
+    corrected.dispose("420100", "I500", "D2", *then)
+    records += journal.effects(101)
+    once.dispose("420100", "I500", "D2", *then)
+    for kind in ("units", "payees"):
+        assert getattr(model_of(corrected), kind) == getattr(model_of(once), kind)
+    restoring = Restoring(Program(RULES))
+    for record in records:
+        restoring.take(record.data)
+    assert restoring.finished().dump() == corrected.dump()
+
+
 def test_an_amount_without_a_rate_is_not_scored() -> None:
     engine = Engine(Program(RULES))
     judged(engine, stream(100))

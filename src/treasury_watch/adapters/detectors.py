@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
@@ -163,7 +163,10 @@ def _observation(x: dict[Hashable, Any], model: Model) -> Observation:
         us = max(0, model.core.watermark) * _HOUR_US
         local = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
     elif isinstance(moment, datetime) and moment.tzinfo is not None:
-        us, local = microseconds(moment), moment
+        try:
+            us, local = microseconds(moment), moment
+        except OverflowError:
+            raise ValueError(f"event_time: expected a year from 1 to 9999 of UTC, found {moment!r}") from None
     else:
         raise ValueError(f"event_time: expected a datetime with its offset, found {moment!r}")
     return Observation(
@@ -183,7 +186,7 @@ def _text(value: Any) -> str | None:
 def _fen(amount: Any) -> int:
     try:
         fen = int((Decimal(str(amount)) * 100).to_integral_value())
-    except (InvalidOperation, ValueError, OverflowError):
+    except (ArithmeticError, ValueError):
         fen = None
     if fen is None or abs(fen) > _MOST_FEN:
         raise ValueError(f"amount: expected yuan, up to 10^15, found {amount!r}")

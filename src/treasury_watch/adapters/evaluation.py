@@ -15,7 +15,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
@@ -43,12 +43,17 @@ from treasury_watch.domain.verdict import Refusal
 from treasury_watch.engine.anomaly import Model, Observation, Scored, dump
 from treasury_watch.engine.anomaly.calibration import Calibration
 from treasury_watch.engine.anomaly.features import NAMES
+from treasury_watch.engine.program import DEFAULT_MAX_LATENESS
 from treasury_watch.engine.scoring import LOOKS, observation
+from treasury_watch.rules.model import DETECTORS, Real
+from treasury_watch.rules.shapes import Shape, Whole
 
 BLOCK = 10_000
 PREFIX = 5  # the first of so many parts is not counted
 SEED = 1  # of detectors that draw lots
 _BATCH = 1_000
+_MAX_LATENESS_US = DEFAULT_MAX_LATENESS // timedelta(microseconds=1)
+_EVER = -(2**63)
 _WARMING, _QUIET, _ALERT = range(3)
 _FINE, _WRONG, _UNKNOWN = range(3)
 
@@ -67,11 +72,15 @@ class Payment(NamedTuple):
 
 @dataclass
 class Reading:
-    """What became of the lines of a file: `lines` is the payments, the duplicates and everything in `refused`."""
+    """What became of the lines of a file: `lines` is the payments, the duplicates and everything in `refused`.
+
+    `late`: payments which workers would refuse, as the newest before them of their partition-key value is too far on.
+    """
 
     lines: int = 0
     payments: int = 0
     duplicates: int = 0
+    late: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -90,6 +99,7 @@ def payments_of(
 ) -> Iterator[Payment]:
     """The payments of a file in its order, each id once for each partition-key value; counts go to `reading`."""
     ids: set[tuple[str, str]] = set()
+    newest: dict[str, int] = {}  # event time, by partition-key value
     for line in lines:
         reading.lines += 1
         decoded = decode(line.value)
@@ -104,6 +114,8 @@ def payments_of(
             continue
         ids.add(named)
         reading.payments += 1
+        reading.late += found.seen.us < newest.get(found.key, _EVER) - _MAX_LATENESS_US
+        newest[found.key] = max(newest.get(found.key, _EVER), found.seen.us)
         yield found
 
 
@@ -147,6 +159,9 @@ def chosen(text: str, target: float) -> Choice:
         given = {"target": target} | given
     elif name in RIVER and "seed" in inspect.signature(RIVER[name].made).parameters:
         given = {"seed": SEED} | given
+    for each in DETECTORS[name].keys if name in RIVER else ():
+        if each.name in given and (wrong := _out_of_range(each.shape, given[each.name])):
+            raise DetectorError(f"{text}: {each.name} is {given[each.name]!r}, expected {wrong}")
     first = detector(name, given)
     if isinstance(first, TailSurprise):
         return Choice(text, first.target, None)
@@ -159,6 +174,15 @@ def chosen(text: str, target: float) -> Choice:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise DetectorError(f"{text}: {error}") from None
     return Choice(text, target, lambda: cast("OnPaymentFeatures", detector(name, given)).detector)
+
+
+def _out_of_range(shape: Shape, value: int | float) -> str | None:
+    """What rules would take instead of a parameter's value; `None` if it is good."""
+    if isinstance(shape, Whole):
+        good, expected = isinstance(value, int) and shape.low <= value <= shape.high, f"{shape.low:,} to {shape.high:,}"
+        return None if good else f"a whole number from {expected}"
+    assert isinstance(shape, Real)
+    return None if 0 < value <= shape.high else f"a number above 0, at most {shape.high:,}"
 
 
 def _parameter(text: str, said: str) -> tuple[str, int | float]:

@@ -55,10 +55,10 @@ def on_one_line(text: str) -> str:
 
 
 @contextmanager
-def output_file(path: Path | None, *, reads: Path | None = None) -> Iterator[IO[bytes] | None]:
+def output_file(path: Path | None, *, reads: Sequence[Path | None] = ()) -> Iterator[IO[bytes] | None]:
     """A file to write, which is there under its name only once all of it is written; `-` is standard output.
 
-    Refuses to write over the file that is being read.
+    Refuses to write over a file that is being read.
     """
     if path is None:
         yield None
@@ -69,7 +69,7 @@ def output_file(path: Path | None, *, reads: Path | None = None) -> Iterator[IO[
         with path.open("wb") as file:
             yield file
     else:
-        if reads is not None and path.exists() and reads.exists() and path.samefile(reads):
+        if path.exists() and any(each is not None and each.exists() and path.samefile(each) for each in reads):
             raise Failure(f"{path}: cannot write over the file that is being read")
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         try:
@@ -100,21 +100,22 @@ def progress(label: str, total: int | None, *, in_bytes: bool = False) -> Iterat
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn(elapsed_when_finished=True))
+    text = TextColumn("{task.description}", markup=False)
+    columns = (text, BarColumn(), amount, TimeRemainingColumn(elapsed_when_finished=True))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done: bar.update(task, completed=done)
 
 
-def console(*, err: bool = False) -> Console:
-    """The terminal, or plain text where there is none."""
+def console(*, err: bool = False, markup: bool = True) -> Console:
+    """The terminal, or plain text where there is none; without `markup` brackets and colons are as they stand."""
     from rich.console import Console
 
-    return Console(stderr=err, highlight=False)
+    return Console(stderr=err, highlight=False, markup=markup, emoji=markup)
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str, err: bool = False) -> None:
-    """A table of at least one row; numbers stand to the right, with thousands separators."""
+    """A table of at least one row; numbers stand to the right, with thousands separators, and texts as they are."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
@@ -122,4 +123,4 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, title
         table.add_column(name, justify="right" if isinstance(cell, int) else "left", overflow="fold")
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
-    console(err=err).print(table)
+    console(err=err, markup=False).print(table)

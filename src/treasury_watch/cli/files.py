@@ -111,8 +111,8 @@ def import_(
     with failing_on(ImportProblem):
         read = load_mapping(mapping)
         with (
-            output_file(out, reads=source) as instructions,
-            output_file(rejects, reads=source) as rejected,
+            output_file(out, reads=[source]) as instructions,
+            output_file(rejects, reads=[source]) as rejected,
             progress(f"import {source.name}", None, in_bytes=True) as done,
         ):
             listed = _Listing(rejected, "--rejects FILE lists all")
@@ -174,8 +174,8 @@ def replay(
     with (
         failing_on(UnreadableFile),
         opened as lines,
-        output_file(out, reads=source) as decisions,
-        output_file(dead_letters, reads=source) as refused,
+        output_file(out, reads=[source]) as decisions,
+        output_file(dead_letters, reads=[source]) as refused,
         progress(f"replay {source.name}", lines.size, in_bytes=True) as done,
     ):
         listed = _Listing(refused, "--dead-letters FILE lists all")

@@ -28,6 +28,7 @@ from treasury_watch.cli.payments import Refusals, labels_of
 from treasury_watch.cli.rules.arguments import Language
 
 if TYPE_CHECKING:
+    from treasury_watch.adapters.evaluation import Reading
     from treasury_watch.adapters.inspection import Known
     from treasury_watch.adapters.jsonl import Line
     from treasury_watch.rules.schema import RuleSet
@@ -74,7 +75,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Scores past payments, each before it is learned, and tells how good the scores are, counted on the last four
-    fifths. Exit status 1 when lines were refused, or there is no payment.
+    fifths. Exit status 1 when lines were refused, there is no payment, or labels name none.
     """
     from treasury_watch.adapters import evaluation
     from treasury_watch.adapters.backtest import source_of
@@ -96,7 +97,7 @@ def evaluate(
     with (
         failing_on(UnreadableFile),
         opened as lines,
-        output_file(html, reads=on) if html else nullcontext() as page,
+        output_file(html, reads=(on, labels)) if html else nullcontext() as page,
         progress(f"evaluate {on.name}", lines.size, in_bytes=True) as done,
     ):
         found = evaluation.evaluate(lines, choices, key, zone, known, told, lambda _: done(lines.position))
@@ -106,11 +107,15 @@ def evaluate(
 
             page.write(page_of(result).encode())
     told.close()
+    _note_late(found.reading)
     if as_json:
         emit_json(result)
     else:
         _show(result)
-    if result["refused"] or not result["payments"]:
+    unnamed = known is not None and not result["labels"]["labelled"]
+    if unnamed:
+        note(f"{labels}: no label names a payment of {on}")
+    if result["refused"] or not result["payments"] or unnamed:
         raise typer.Exit(1)
 
 
@@ -144,8 +149,10 @@ def explain(
             raise Failure(f"line {found.line}: {wanted.reason}: {wanted.detail}")
         with Lines(on) as lines, progress("learn", found.line) as done:
             told = _telling(lines, done)
-            before = evaluation.payments_of(told, key, days, evaluation.Reading(), lambda refused: None)
+            reading = evaluation.Reading()
+            before = evaluation.payments_of(told, key, days, reading, lambda refused: None)
             scored, count = evaluation.scored_after(before, wanted, aim)
+    _note_late(reading)
     result = {
         "instruction_id": instruction_id,
         "line": found.line,
@@ -209,7 +216,7 @@ def inspect(
     if html is not None:
         from treasury_watch.adapters.inspection_page import page_of
 
-        with output_file(html, reads=on) as page:
+        with output_file(html, reads=[on]) as page:
             assert page is not None
             page.write(page_of(result).encode())
     if as_json:
@@ -239,6 +246,7 @@ def _of_file(on: Path, rules: Path | None) -> tuple[list[Known], dict[str, Any]]
     with failing_on(UnreadableFile), opened as lines, progress(f"learn {on.name}", lines.size, in_bytes=True) as done:
         models, reading = inspection.learned(lines, by, zone, target, told, lambda _: done(lines.position))
     told.close()
+    _note_late(reading)
     result = inspection.as_json(models, zone, by, target)
     result["source"] = {"name": source.name, "sha256": f"sha256:{source.sha256}"}
     return models, result | {"refused": dict(sorted(reading.refused.items())), "damaged": []}
@@ -311,6 +319,14 @@ def _detectors_of(ruleset: RuleSet) -> list[str]:
 
     shadow = None if ruleset.model is None else ruleset.model.shadow
     return [OURS] if shadow is None else [OURS, name_of(shadow)]
+
+
+def _note_late(reading: Reading) -> None:
+    if reading.late:
+        note(
+            f"payments over 31 days older than the newest before them: {reading.late:,}, learned all the same; "
+            "`replay` and workers refuse such as too_late"
+        )
 
 
 def _telling(lines: Iterable[Line], done: Callable[[int], None]) -> Iterator[Line]:

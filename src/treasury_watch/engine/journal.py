@@ -40,7 +40,7 @@ from treasury_watch.engine.scopes import Scope
 from treasury_watch.engine.state import SCORED, State, tell
 from treasury_watch.engine.warming import ANCIENT
 
-VERSION = 7
+VERSION = 8
 BEGIN, EFFECTS, POSITION, SCOPE, IDS, ENTRIES, WHOLE, RULES, SINCE, PART, MODEL, ENTITIES = range(12)
 
 _START = bytes(16)

@@ -33,7 +33,7 @@ MOST_DISPOSITIONS = 1_000  # of one instruction: what was decided of it is in on
 Applied = Literal["applied", "repeated", "unknown", "other", "full"]
 Label = Literal["true_alarm", "false_alarm"]
 # What happens to a model, as it is recorded: an effect with one of these.
-SCORED, LEARNED, FINE, WRONG = range(4)
+SCORED, LEARNED, FINE, WRONG, FINE_AFTER_ALL, WRONG_AFTER_ALL = range(6)
 
 
 class Recorder(Protocol):
@@ -419,7 +419,9 @@ def _round(scopes: Sequence[Scope]) -> Iterator[tuple[Scope, int]]:
 
 
 def tell(scope: Scope, what: int, effect: Effect) -> None:
-    """Tells a scope's model of an effect: that it was scored, learned on release, or found fine or wrong."""
+    """Tells a scope's model of an effect: that it was scored, learned on release, or found fine or wrong, maybe
+    after the opposite was said.
+    """
     model = scope.model
     assert model is not None
     if what == SCORED:
@@ -427,7 +429,7 @@ def tell(scope: Scope, what: int, effect: Effect) -> None:
     elif what == LEARNED:
         model.learn(effect)
     else:
-        model.feedback(effect, what == WRONG)
+        model.feedback(effect, what in (WRONG, WRONG_AFTER_ALL), what >= FINE_AFTER_ALL)
 
 
 def _told(scope: Scope, case: Case, disposition: Disposed, label: Label | None) -> Iterator[tuple[int, Effect]]:
@@ -442,8 +444,11 @@ def _told(scope: Scope, case: Case, disposition: Disposed, label: Label | None) 
         yield LEARNED, effect
     wrong = {"true_alarm": True, "false_alarm": False, "release": False, "confirm": True}.get(label or disposition)
     if wrong is not None and wrong is not case.wrong:
-        case.wrong = wrong
-        yield WRONG if wrong else FINE, effect
+        corrected, case.wrong = case.wrong is not None, wrong
+        if corrected:
+            yield WRONG_AFTER_ALL if wrong else FINE_AFTER_ALL, effect
+        else:
+            yield WRONG if wrong else FINE, effect
 
 
 def _rows(flat: list[Any], width: int) -> Iterator[list[Any]]:

@@ -47,7 +47,7 @@ def test_who_was_not_paid_for_400_days_is_new_again() -> None:
 
 
 def test_what_people_said_of_an_unknown_payee_is_kept() -> None:
-    payee = payee_told(None, 7, 5.0, True)
+    payee = payee_told(None, 7, 5.0, True, False)
     assert payee_after(payee, 8, 6.0, 0.0)[-2:] == (930, 0)
 
 

@@ -77,3 +77,19 @@ def test_where_next_to_nothing_is_counted_a_tail_is_as_steep_as_usual() -> None:
     counts = [0.0] * BINS
     counts[80], counts[20] = 0.05, 0.25  # what is left of payments of long ago
     assert tail_of(counts, KNOWN).steep == pytest.approx(KNOWN.steep)
+
+
+@pytest.mark.parametrize("share", [0.03, 0.05, 0.25, 0.3, 0.4, 0.9])
+def test_what_is_common_beyond_the_range_is_as_surprising_as_the_outer_bin(share: float) -> None:
+    """However far beyond: how far what was counted there lies is not known."""
+    counts = [0.0] * BINS
+    counts[20], counts[90], counts[-1] = 20_000.0 * (1.0 - share), 20_000.0 * 0.05, 20_000.0 * share
+    tail = tail_of(counts, KNOWN)
+    assert of(KNOWN.high - 0.01, tail) == of(KNOWN.high + 0.01, tail) == of(KNOWN.high + 50.0, tail)
+    assert of(KNOWN.high + 50.0, tail) <= max(0.0, -math.log(share) - 1.0) + math.log(2.0) + 0.06
+    assert of(2.05, tail) <= of(9.05, tail) <= of(KNOWN.high, tail)
+
+
+def test_what_is_rare_beyond_the_range_is_a_greater_surprise_the_farther_it_is() -> None:
+    tail = counted([*(at % 50 / 10 for at in range(20_000)), *[13.0] * 20])
+    assert of(11.9, tail) < of(13.0, tail) < of(14.0, tail)

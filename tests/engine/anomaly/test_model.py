@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
+from statistics import median, quantiles
 
 import msgspec
 import pytest
@@ -163,7 +164,7 @@ def test_a_model_is_the_same_from_checkpoints_of_different_moments() -> None:
     assert dump(reader) == dump(writer)
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", msgspec.msgpack.encode([4, 2]), msgspec.msgpack.encode({"a": 1})])
+@pytest.mark.parametrize("data", [b"", b"\xc1", msgspec.msgpack.encode([5, 2]), msgspec.msgpack.encode({"a": 1})])
 def test_bytes_that_are_no_model_are_refused(data: bytes) -> None:
     with pytest.raises(ModelError, match="not a model"):
         load(data)
@@ -171,7 +172,7 @@ def test_bytes_that_are_no_model_are_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize("version", [1, 99])
 def test_a_model_of_another_version_is_refused(lived: bytes, version: int) -> None:
-    with pytest.raises(ModelError, match=f"a model of version {version}; this program reads version 4"):
+    with pytest.raises(ModelError, match=f"a model of version {version}; this program reads version 5"):
         load(msgspec.msgpack.encode([version, *msgspec.msgpack.decode(lived)[1:]]))
 
 
@@ -234,6 +235,58 @@ def test_a_payee_whose_payments_were_wrong_is_odder_and_one_who_was_cleared_is_n
     model.undo(undo)
     model.feedback(effect, False)
     assert model.score(seen).score <= before + 0.5
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_an_answer_that_is_corrected_leaves_unit_and_payee_as_if_it_had_never_been_given(
+    lived: bytes, wrong: bool
+) -> None:
+    model, once = load(lived), load(lived)
+    seen = ordinary(6_001)[6_000]
+    effect = model.effect(seen, model.score(seen), True)
+    model.feedback(effect, not wrong)
+    undo = model.feedback(effect, wrong, True)
+    once.feedback(effect, wrong)
+    assert model.score(seen).measured.values == once.score(seen).measured.values
+    assert (model.units, model.payees) == (once.units, once.payees)
+    model.undo(undo)
+    assert model.units != once.units
+
+
+def test_of_an_answer_that_has_faded_no_more_is_taken_back_than_is_left(lived: bytes) -> None:
+    model = load(lived)
+    seen = ordinary(6_001)[6_000]
+    effect = model.effect(seen, model.score(seen), True)
+    model.feedback(effect, True)
+    live(model, [seen] * 5)
+    assert 0 < model.units[seen.unit][12] < 1_000
+    model.feedback(effect, False, True)
+    assert model.units[seen.unit][12:] == (0, 1_000)
+
+
+def test_one_huge_payment_or_a_few_do_not_make_the_next_one_usual_for_their_pair(lived: bytes) -> None:
+    model = load(lived)
+    live(model, [paid(5_000.0 + hour, 10_000, "U1", "P1-0") for hour in range(300)])
+    usual = model.pairs["U1", "P1-0"][2]
+    live(model, [paid(5_300.0, 10**14, "U1", "P1-0")])
+    assert model.pairs["U1", "P1-0"][2] == pytest.approx(usual + 0.3)
+    live(model, [paid(5_301.0 + day * 192, 10**9, "U1", "P1-0") for day in range(3)])
+    assert math.exp(model.pairs["U1", "P1-0"][2] - usual) < 3.5
+
+
+def test_payments_of_a_pair_that_come_by_hundreds_a_day_are_not_odd_for_being_usual() -> None:
+    """More of them in a day than the histogram's range reaches."""
+    rng, model, scores = random.Random(1), Model(), dict[str, list[float]](clearing=[], other=[])
+    for at in range(30_000):
+        kind = "clearing" if rng.random() < 0.35 else "other"
+        unit = 0 if kind == "clearing" else rng.randrange(1, 30)
+        seen = paid(at / 50, rng.randint(10**4, 10**6), f"U{unit}", f"P{unit}-{rng.randrange(12) if unit else 0}")
+        ((scored, _),) = live(model, [seen])
+        if at >= 25_000:
+            scores[kind].append(scored.score)
+    assert min(map(len, scores.values())) > 1_500
+    assert median(scores["clearing"]) < 3.0
+    assert quantiles(scores["other"], n=100)[-1] > median(scores["clearing"])
 
 
 def test_an_answer_on_what_did_not_alert_moves_no_weight(lived: bytes) -> None:

@@ -68,7 +68,7 @@ def backtest(
     with (
         failing_on(UnreadableFile),
         opened as lines,
-        output_file(html, reads=on) if html else nullcontext() as page,
+        output_file(html, reads=(on, labels)) if html else nullcontext() as page,
         progress(f"backtest {on.name}", lines.size, in_bytes=True) as done,
     ):
         started = time.perf_counter()

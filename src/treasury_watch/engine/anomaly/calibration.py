@@ -104,7 +104,7 @@ def exact(p_value: float) -> Fraction:
 
     Up to 0.01 the next higher millionth; above the next higher ten-thousandth, or the nearest one where they are within
     10^-9 of one. So of two p-values the higher one is never the lower afterwards, and what is at most 0.01 afterwards
-    was so before. Raises ValueError on NaN and OverflowError on infinity.
+    was so before, or above it by a rounding error. Raises ValueError on NaN and OverflowError on infinity.
     """
     parts = _FINE if p_value <= _FINE_TO else _COARSE
     over, under = p_value.as_integer_ratio()

@@ -14,7 +14,7 @@ import msgspec
 from treasury_watch.engine.anomaly.core import Core
 from treasury_watch.engine.anomaly.model import KINDS, Model
 
-VERSION = 4
+VERSION = 5
 
 
 class ModelError(ValueError):

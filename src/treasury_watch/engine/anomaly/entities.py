@@ -6,8 +6,8 @@ changes depends on the effect and on itself only: entities can be written down a
 Steps are hours since 1970 of UTC. A *level* is ln(1 + |amount in yuan|). `location` and `spread` are the mean of the
 last levels and the mean distance from it, `anchor` the mean of many more, `novelty` the share of payments that went to
 payees new to the unit, `busy` the mean of how often the same pair had just been paid (see `features`). `short` and
-`long` are numbers of payments that halve in a day and in 30 days. `wrong` and `fine` are
-thousandths of what people said of its payments; at each payment 7 % of them are forgotten.
+`long` are numbers of payments that halve in a day and in 30 days. `wrong` and `fine` are thousandths of what people
+said of its payments; at each payment 7 % of them are forgotten.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MEMORY = 50  # payments that a location is the mean of
 _RATE = tuple(1.0 / (n + 1) for n in range(_MEMORY))
 _SLOW = _RATE[-1]
 _SLOWEST = 1.0 / 500  # of an anchor
-_PAIR_RATE = 0.1
+_PAIR_RATE, _PAIR_FAR = 0.1, 3.0
 _FIRST_SPREAD = 0.5
 _TOLD = 1_000  # what one answer counts
 _KEPT = 93  # percent of it, at each payment
@@ -123,14 +123,19 @@ def payee_after(old: Payee | None, step: int, level: float, together: float) -> 
 
 
 def pair_after(old: Pair | None, step: int, level: float) -> Pair:
-    """A pair after a payment at that level."""
+    """A pair after a payment at that level, which is learned as one at most 20 times as large or as small as usual."""
     if old is None or step - old[1] > EXPIRES:
         return (1, step, level, 1.0)
     n, newest, location, short = old
     if step > newest:
         short *= LEFT_OF_DAY[step - newest]
         newest = step
-    return (n + 1, newest, location + (_RATE[n] if n < 10 else _PAIR_RATE) * (level - location), short + 1.0)
+    off = level - location
+    if off > _PAIR_FAR:
+        off = _PAIR_FAR
+    elif off < -_PAIR_FAR:
+        off = -_PAIR_FAR
+    return (n + 1, newest, location + (_RATE[n] if n < 10 else _PAIR_RATE) * off, short + 1.0)
 
 
 def subject_after(old: Subject | None, step: int, level: float) -> Subject:
@@ -144,18 +149,18 @@ def subject_after(old: Subject | None, step: int, level: float) -> Subject:
     return (n + 1, step if step > newest else newest, location + rate * off, spread)
 
 
-def unit_told(old: Unit | None, step: int, level: float, wrong: bool) -> Unit:
-    """A unit after people said of a payment whether it was wrong."""
+def unit_told(old: Unit | None, step: int, level: float, wrong: bool, corrected: bool) -> Unit:
+    """A unit after people said of a payment whether it was wrong; `corrected`: after they had said the opposite."""
     if old is None or step - old[2] > EXPIRES:
         old = _unknown_unit(step, level)
-    return (*old[:12], *_told(old[12], old[13], wrong))
+    return (*old[:12], *_told(old[12], old[13], wrong, corrected))
 
 
-def payee_told(old: Payee | None, step: int, level: float, wrong: bool) -> Payee:
-    """A payee after people said of a payment whether it was wrong."""
+def payee_told(old: Payee | None, step: int, level: float, wrong: bool, corrected: bool) -> Payee:
+    """A payee after people said of a payment whether it was wrong; `corrected`: after they had said the opposite."""
     if old is None or step - old[2] > EXPIRES:
         old = _unknown_payee(step, level)
-    return (*old[:8], *_told(old[8], old[9], wrong))
+    return (*old[:8], *_told(old[8], old[9], wrong, corrected))
 
 
 def _unknown_unit(step: int, level: float) -> Unit:
@@ -166,5 +171,6 @@ def _unknown_payee(step: int, level: float) -> Payee:
     return (0, step, step, level, _FIRST_SPREAD, 0.0, 0.0, 0.0, 0, 0)
 
 
-def _told(wrong: int, fine: int, was_wrong: bool) -> tuple[int, int]:
-    return (wrong + _TOLD, fine) if was_wrong else (wrong, fine + _TOLD)
+def _told(wrong: int, fine: int, is_wrong: bool, corrected: bool) -> tuple[int, int]:
+    back = _TOLD if corrected else 0  # some of that may have faded since
+    return (wrong + _TOLD, max(0, fine - back)) if is_wrong else (max(0, wrong - back), fine + _TOLD)

@@ -3,6 +3,7 @@
 Values are counted in bins of equal width; older ones count less. The surprise is max(0, −ln(share) − 1), so that what
 one payment in e or more reaches is none. Beyond the highest 2 % the tail is taken as exponential: values that were
 never seen have a surprise too, and it grows with them, as fast as a larger share of the highest values lets expect.
+Where more than 2 % are beyond the range that is counted, they are all as surprising as one another.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ def tail_of(counts: Sequence[float], known: Range) -> Tail:
     for at in range(cut_bin + 1, BINS):  # values that lie on the cut, up to rounding
         table[at] = base
     steep = (shoulder_above + _PRIOR) / (shoulder_excess * width + _PRIOR / known.steep)
+    if cut_bin == BINS - 1:  # what is beyond the range is common: all of it is as surprising as the outer bin
+        base, steep = table[cut_bin], 0.0
     return Tail(known.low, 1.0 / width, cut, base, steep, tuple(table))
 
 

@@ -234,18 +234,19 @@ class Model:
         """Learns a payment whose effect was applied without: one that was held and that people have released."""
         return self._learn(effect, 0.0, None)
 
-    def feedback(self, effect: Effect, wrong: bool) -> Undo:
+    def feedback(self, effect: Effect, wrong: bool, corrected: bool = False) -> Undo:
         """Takes in what people said of a payment: keeps it with unit and payee, and moves the weights if it alerted.
 
-        One that did not says nothing of what made alerts right or wrong.
+        One that did not says nothing of what made alerts right or wrong. `corrected`: people had said the opposite of
+        it before, which unit and payee then forget; the weights are moved back by about as much.
         """
         step, unit, payee, _, level, *_ = effect
         units, payees = self.units, self.payees
         replaced: list[tuple[dict[Any, Any], Any, Any]] = [(units, unit, units.get(unit))]
-        units[unit] = unit_told(units.get(unit), step, level, wrong)
+        units[unit] = unit_told(units.get(unit), step, level, wrong, corrected)
         if payee is not None:
             replaced.append((payees, payee, payees.get(payee)))
-            payees[payee] = payee_told(payees.get(payee), step, level, wrong)
+            payees[payee] = payee_told(payees.get(payee), step, level, wrong, corrected)
         before = self.core.before(False)
         if effect[11]:
             self.core.answer(effect[9], wrong)
