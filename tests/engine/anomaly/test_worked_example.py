@@ -23,11 +23,14 @@ def model() -> Model:
 
 def test_what_is_remembered_is_as_the_page_says(model: Model) -> None:
     whole, unit, payee, pair = model.core.whole, model.units["U3"], model.payees["P3-0"], model.pairs["U3", "P3-0"]
+    subject, habit = model.subjects["S1"], model.habits["U3", "S1"]
     for line in (
-        f"| the whole | {whole[0]:,} | {whole[1]:.3f} | {whole[2]:.3f} |",
-        f"| U3 | {unit[0]} | {unit[3]:.3f} | {unit[4]:.3f} |",
-        f"| P3-0 | {payee[0]} | {payee[3]:.3f} | {payee[4]:.3f} |",
+        f"| the whole | {whole[0]:,} | {whole[1]:.3f} | {whole[2]:.4f} |",
+        f"| U3 | {unit[0]} | {unit[3]:.3f} | {unit[4]:.4f} |",
+        f"| P3-0 | {payee[0]} | {payee[3]:.3f} | {payee[4]:.4f} |",
         f"| U3 and P3-0 | {pair[0]} | {pair[2]:.3f} | |",
+        f"| S1 | {subject[0]} | {subject[2]:.3f} | {subject[3]:.4f} |",
+        f"| U3 under S1 | {habit[0]} | {habit[2]:.3f} | |",
     ):
         assert line in PAGE
 
@@ -40,8 +43,9 @@ def test_the_score_comes_about_as_the_page_says(model: Model) -> None:
     measured, by = scored.measured, tail["pair_amount"]
     for text in (
         f"= {measured.level:.3f}.",
-        f"({measured.level:.3f} − {measured.usual_unit:.3f}) ÷ 0.609 = **{value['unit_amount']:.2f}**",
-        f"({measured.level:.3f} − {measured.usual_pair:.3f}) ÷ 0.568 = **{value['pair_amount']:.2f}**",
+        f"({measured.level:.3f} − {measured.usual_unit:.3f}) ÷ 0.6093 = **{value['unit_amount']:.2f}**",
+        f"({measured.level:.3f} − {measured.usual_pair:.3f}) ÷ 0.5680 = **{value['pair_amount']:.2f}**",
+        f"({measured.level:.3f} − {measured.usual_subject:.3f}) ÷ 1.8175 = **{value['subject_amount']:.3f}**",
         f"begins at {tail['unit_amount'].cut:.1f} with a surprise of {tail['unit_amount'].base:.3f}",
         f"rises by {tail['unit_amount'].steep:.3f} for each 1",
         f"= **{surprise['unit_amount']:.2f}**",
