@@ -322,9 +322,12 @@ def _detectors_of(ruleset: RuleSet) -> list[str]:
 
 
 def _note_late(reading: Reading) -> None:
+    from treasury_watch.engine.program import DEFAULT_MAX_LATENESS
+
     if reading.late:
+        days = DEFAULT_MAX_LATENESS.days
         note(
-            f"payments over 31 days older than the newest before them: {reading.late:,}, learned all the same; "
+            f"payments over {days} days older than the newest before them: {reading.late:,}, learned all the same; "
             "`replay` and workers refuse such as too_late"
         )
 
