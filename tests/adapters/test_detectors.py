@@ -117,10 +117,31 @@ def test_an_amount_may_be_any_number_of_yuan(amount: Any) -> None:
     assert math.isfinite(TailSurprise().score_one(DATA[0][0] | {"amount": amount}))
 
 
-@pytest.mark.parametrize("amount", ["", "x", None, math.nan, math.inf, Decimal("NaN"), 10**15 + 1])
+@pytest.mark.parametrize("amount", ["", "x", None, math.nan, math.inf, Decimal("NaN"), 10**15 + 1, "1e999999"])
 def test_what_is_no_amount_is_refused(amount: Any) -> None:
     with pytest.raises(ValueError, match="amount: expected yuan, up to 10"):
         TailSurprise().score_one(DATA[0][0] | {"amount": amount})
+
+
+@pytest.mark.parametrize(("year", "offset"), [(9999, -12), (1, 14)])
+def test_at_either_end_of_the_calendar_payments_are_scored_and_those_after_them_without_a_time(
+    year: int, offset: int
+) -> None:
+    moment = datetime(year, 12 if year > 1 else 1, 31 if year > 1 else 1, 12, tzinfo=timezone(timedelta(hours=offset)))
+    detector = TailSurprise()
+    detector.learn_one(DATA[0][0] | {"event_time": moment})
+    assert math.isfinite(detector.score_one(DATA[0][0] | {"event_time": moment}))
+    assert math.isfinite(detector.score_one({"amount": 2}))
+
+
+def test_a_payment_without_a_time_is_taken_to_be_of_the_newest_hour() -> None:
+    timed, untimed = TailSurprise(), TailSurprise()
+    for x, _ in DATA:
+        for each in (timed, untimed):
+            each.learn_one(x)
+    newest = max(x["event_time"] for x, _ in DATA).astimezone(UTC)
+    x = {key: value for key, value in DATA[-1][0].items() if key != "event_time"}
+    assert untimed.score_one(x) == timed.score_one(x | {"event_time": newest})
 
 
 def test_a_time_without_an_offset_is_refused() -> None:

@@ -190,6 +190,17 @@ def test_wrong_use_is_one_clear_line(
     assert err.count("\n") == 1
 
 
+def test_the_page_is_not_written_over_the_labels(
+    cli: Cli, rules: Callable[..., Path], payments: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text('{"instruction_id":"OTHER","label":"true_alarm"}\n', encoding="utf-8")
+    before = labels.read_bytes()
+    status, _, err = cli(rules(), "--on", payments, "--labels", labels, "--html", labels)
+    assert (status, labels.read_bytes()) == (2, before)
+    assert err.startswith(f"error: {labels}: cannot write over the file")
+
+
 @pytest.mark.parametrize("share", ["0.5", "101%", "-1%", "0.00001%", "half"])
 def test_a_share_that_is_none_is_shown_to_its_author(
     cli: Cli, rules: Callable[..., Path], payments: Path, share: str

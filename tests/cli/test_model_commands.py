@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from datetime import datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tests.builders import SHANGHAI, make_instruction
 from tests.test_cli import Runner
 from treasury_watch.adapters.wire import encode_instruction
+from treasury_watch.cli.console import progress
 
 MONDAY = datetime(2025, 3, 3, 9, tzinfo=SHANGHAI)
 COUNT = 60
@@ -170,6 +172,15 @@ def test_the_page_is_written_beside_the_result(model: Runner, payments: Path, la
     assert status == 0
     assert "average precision" in out
     assert "异常模型评估报告" in page.read_text(encoding="utf-8")
+
+
+def test_a_bar_of_progress_says_names_in_brackets_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress("find x[/y]", 10) as done:
+        done(10)
+    assert "find x[/y]" in terminal.getvalue()
 
 
 def test_the_page_is_not_written_over_the_labels(model: Runner, payments: Path, labels: Path) -> None:

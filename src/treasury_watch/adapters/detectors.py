@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
@@ -25,6 +25,7 @@ from treasury_watch.engine.anomaly.features import NAMES
 from treasury_watch.engine.anomaly.model import TARGET
 
 _HOUR_US = 3_600_000_000
+_THURSDAY = 3 * 24  # hour of the week at which 1970 began, in UTC
 _MOST_FEN = 10**17
 _LOOKS = 6  # entities that are looked at for what has expired, for each payment learned
 
@@ -160,18 +161,15 @@ def _expected(given: str, known: list[str]) -> str:
 def _observation(x: dict[Hashable, Any], model: Model) -> Observation:
     moment = x.get("event_time")
     if moment is None:
-        us = max(0, model.core.watermark) * _HOUR_US
-        local = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+        step = max(0, model.core.watermark)
+        us, hour = step * _HOUR_US, (step + _THURSDAY) % 168
     elif isinstance(moment, datetime) and moment.tzinfo is not None:
-        try:
-            us, local = microseconds(moment), moment
-        except OverflowError:
-            raise ValueError(f"event_time: expected a year from 1 to 9999 of UTC, found {moment!r}") from None
+        us, hour = microseconds(moment), moment.weekday() * 24 + moment.hour
     else:
         raise ValueError(f"event_time: expected a datetime with its offset, found {moment!r}")
     return Observation(
         us,
-        local.weekday() * 24 + local.hour,
+        hour,
         _fen(x.get("amount", 0)),
         str(x.get("budget_unit", "")),
         _text(x.get("payee")),

@@ -53,7 +53,6 @@ PREFIX = 5  # the first of so many parts is not counted
 SEED = 1  # of detectors that draw lots
 _BATCH = 1_000
 _MAX_LATENESS_US = DEFAULT_MAX_LATENESS // timedelta(microseconds=1)
-_EVER = -(2**63)
 _WARMING, _QUIET, _ALERT = range(3)
 _FINE, _WRONG, _UNKNOWN = range(3)
 
@@ -114,8 +113,10 @@ def payments_of(
             continue
         ids.add(named)
         reading.payments += 1
-        reading.late += found.seen.us < newest.get(found.key, _EVER) - _MAX_LATENESS_US
-        newest[found.key] = max(newest.get(found.key, _EVER), found.seen.us)
+        us = found.seen.us
+        before = newest.get(found.key, us)
+        reading.late += us < before - _MAX_LATENESS_US
+        newest[found.key] = max(us, before)
         yield found
 
 

@@ -238,7 +238,7 @@ class Model:
         """Takes in what people said of a payment: keeps it with unit and payee, and moves the weights if it alerted.
 
         One that did not says nothing of what made alerts right or wrong. `corrected`: people had said the opposite of
-        it before, which unit and payee then forget; the weights are moved back by about as much.
+        it before, which unit and payee then forget; the weights move as for any answer, so they are not as before.
         """
         step, unit, payee, _, level, *_ = effect
         units, payees = self.units, self.payees
